@@ -1,0 +1,1 @@
+"""What a mail is about, how soon, and who owns it. Pure."""

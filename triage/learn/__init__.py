@@ -1,0 +1,1 @@
+"""Labelled mail -> candidate model, evaluation, promotion."""

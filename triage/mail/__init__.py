@@ -1,0 +1,1 @@
+"""What a mail says. Pure: bytes and records in, frozen records out."""

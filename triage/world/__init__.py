@@ -1,0 +1,1 @@
+"""Effects, each module named after the thing outside."""
