@@ -1,0 +1,205 @@
+"""Mails: stored raw first, judged later, each ending in exactly one outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+
+from triage.world.schema import blob, delivery, folder, mail
+from triage.world.store.raw import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One fetched mail on its way into the register."""
+
+    delivery_id: int
+    location: Location
+    received_at: datetime  # INTERNALDATE, aware UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored mail that has not been judged yet."""
+
+    id: int
+    sha256: str
+    direction: str
+    mailbox: str
+    folder: str
+    received_at: datetime
+    attempts: int
+
+
+def store(
+    tx: Connection, arrivals: Sequence[Arrival], *, mailbox: str, folder_name: str, direction: str, now: datetime,
+    mark: str | None,
+) -> int:  # fmt: skip
+    """Name the bytes, link each delivery to its mail, return how many mails are new.
+
+    The same bytes seen before (redelivery, another UIDVALIDITY, a second mailbox) are one more delivery of the known
+    mail, not a second mail.
+    """
+    by_sha = {arrival.location.sha256: arrival for arrival in arrivals}
+    known = {
+        row.sha256: row.id for row in tx.execute(select(mail.c.id, mail.c.sha256).where(mail.c.sha256.in_(by_sha)))
+    }
+    have = set(tx.execute(select(blob.c.sha256).where(blob.c.sha256.in_(by_sha))).scalars())
+    fresh = [arrival for sha, arrival in by_sha.items() if sha not in known]
+    bodies = [arrival.location.row() for sha, arrival in by_sha.items() if sha not in have]
+    if bodies:
+        tx.execute(insert(blob), bodies)
+    if fresh:
+        common = {
+            "direction": direction, "mailbox": mailbox, "folder": folder_name, "stored_at": now, "state": "stored",
+            "attempts": 0, "message_id_reused": False,
+        }  # fmt: skip
+        tx.execute(
+            insert(mail),
+            [{**common, "sha256": a.location.sha256, "received_at": a.received_at} for a in fresh],
+        )
+        query = select(mail.c.id, mail.c.sha256).where(mail.c.sha256.in_([a.location.sha256 for a in fresh]))
+        known |= {row.sha256: row.id for row in tx.execute(query)}
+    tx.execute(
+        update(delivery)
+        .where(delivery.c.id == bindparam("row"))
+        .values(state="stored", mail_id=bindparam("of"), size_got=bindparam("size"), mark=mark, last_error=None),
+        [{"row": a.delivery_id, "of": known[a.location.sha256], "size": a.location.length} for a in arrivals],
+    )
+    return len(fresh)
+
+
+def waiting(tx: Connection, limit: int, *, after: tuple[datetime, int] | None = None) -> list[Waiting]:
+    """Stored mails in the order in which they arrived."""
+    columns = (
+        mail.c.id, mail.c.sha256, mail.c.direction, mail.c.mailbox, mail.c.folder, mail.c.received_at, mail.c.attempts,
+    )  # fmt: skip
+    query = select(*columns).where(mail.c.state == "stored").order_by(mail.c.received_at, mail.c.id).limit(limit)
+    if after is not None:
+        at, last = after
+        query = query.where(or_(mail.c.received_at > at, (mail.c.received_at == at) & (mail.c.id > last)))
+    return [Waiting(*row) for row in tx.execute(query)]
+
+
+def count_attempt(tx: Connection, ids: Sequence[int]) -> None:
+    """Committed before the mail is read: a mail that kills its reader is counted."""
+    if ids:
+        tx.execute(update(mail).where(mail.c.id.in_(ids)).values(attempts=mail.c.attempts + 1))
+
+
+def still_stored(tx: Connection, ids: Iterable[int]) -> set[int]:
+    """Which of these nobody else has judged meanwhile; they are locked for this transaction."""
+    query = select(mail.c.id).where(mail.c.id.in_(list(ids)), mail.c.state == "stored").with_for_update()
+    return set(tx.execute(query).scalars())
+
+
+def by_logical_key(tx: Connection, key: str) -> int | None:
+    """The mail that carries this logical key, if any."""
+    query = select(mail.c.id).where(mail.c.logical_key == key, mail.c.duplicate_of.is_(None))
+    return tx.execute(query).scalar()
+
+
+def message_id_known(tx: Connection, message_id: str, but: int) -> bool:
+    """Whether another mail with other content came under this Message-ID."""
+    query = select(mail.c.id).where(mail.c.message_id == message_id, mail.c.id != but).limit(1)
+    return tx.execute(query).first() is not None
+
+
+def duplicate(tx: Connection, mail_id: int, of: int, now: datetime) -> None:
+    """The same mail came another way: its deliveries now point to the first one."""
+    tx.execute(
+        update(mail)
+        .where(mail.c.id == mail_id)
+        .values(
+            state="duplicate",
+            duplicate_of=of,
+            outcome="duplicate",
+            judged_at=now,
+            reason="the same mail, delivered again",
+        )
+    )
+    tx.execute(update(delivery).where(delivery.c.mail_id == mail_id).values(mail_id=of))
+
+
+def judged(tx: Connection, mail_id: int, values: Mapping[str, Any]) -> None:
+    """Write what became of the mail; `values` are columns of the mail table."""
+    tx.execute(update(mail).where(mail.c.id == mail_id).values(**values))
+
+
+def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, list[int]]:
+    """Message-ID -> the cases whose mail carries it."""
+    if not ids:
+        return {}
+    query = select(mail.c.message_id, mail.c.case_id).where(mail.c.message_id.in_(ids), mail.c.case_id.is_not(None))
+    found: dict[str, list[int]] = {}
+    for row in tx.execute(query):
+        found.setdefault(row.message_id, []).append(row.case_id)
+    return found
+
+
+def get(tx: Connection, mail_id: int) -> dict[str, Any] | None:
+    """The whole row."""
+    row = tx.execute(select(mail).where(mail.c.id == mail_id)).first()
+    return None if row is None else dict(row._mapping)
+
+
+def of_case(tx: Connection, case_id: int) -> list[dict[str, Any]]:
+    """The mails of a case, oldest first."""
+    query = select(mail).where(mail.c.case_id == case_id).order_by(mail.c.effective_at, mail.c.id)
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def message_ids_of_cases(tx: Connection) -> dict[int, list[str]]:
+    """Case id -> the Message-IDs of its mails."""
+    query = select(mail.c.case_id, mail.c.message_id).where(mail.c.case_id.is_not(None)).order_by(mail.c.id)
+    found: dict[int, list[str]] = {}
+    for row in tx.execute(query):
+        found.setdefault(row.case_id, []).append(row.message_id)
+    return found
+
+
+def filed(tx: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest mails that were filed as no complaint, with the reason."""
+    query = (
+        select(mail)
+        .where(mail.c.outcome.in_(("filed", "forwarded")))
+        .order_by(mail.c.received_at.desc(), mail.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def tally(tx: Connection) -> dict[str, int]:
+    """How many mails ended in which outcome; `None` (not judged yet) is reported as "waiting"."""
+    query = select(mail.c.outcome, func.count()).group_by(mail.c.outcome)
+    return {row[0] or "waiting": row[1] for row in tx.execute(query)}
+
+
+def outcomes(tx: Connection, ids: Sequence[int]) -> dict[int, str | None]:
+    """Mail id -> outcome, following duplicates to the mail they repeat."""
+    found: dict[int, str | None] = {}
+    for start in range(0, len(ids), 500):
+        query = select(mail.c.id, mail.c.outcome).where(mail.c.id.in_(ids[start : start + 500]))
+        found |= {row.id: row.outcome for row in tx.execute(query)}
+    return found
+
+
+def places(tx: Connection, mail_id: int) -> list[tuple[str, str]]:
+    """(mailbox, folder) of every delivery of the mail, so that a person finds it in any client."""
+    query = (
+        select(folder.c.mailbox, folder.c.name)
+        .join(delivery, delivery.c.folder_id == folder.c.id)
+        .where(delivery.c.mail_id == mail_id)
+        .distinct()
+    )
+    return [(row[0], row[1]) for row in tx.execute(query)]
+
+
+def sha_of(tx: Connection, mail_ids: Sequence[int]) -> dict[int, str]:
+    """Mail id -> the address of its bytes."""
+    rows = tx.execute(select(mail.c.id, mail.c.sha256).where(mail.c.id.in_(list(mail_ids))))
+    return {row.id: row.sha256 for row in rows}

@@ -1,0 +1,62 @@
+"""The outbox: what is to be sent, each once by its key, written in the transaction of what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from triage.world.schema import outbox
+
+
+def put(tx: Connection, row: dict[str, Any]) -> bool:
+    """Add one message; False where its key is there already (then nothing changes)."""
+    if tx.execute(select(outbox.c.id).where(outbox.c.key == row["key"])).first():
+        return False
+    tx.execute(insert(outbox).values(attempts=0, **row))
+    return True
+
+
+def due(tx: Connection, now: datetime, limit: int) -> list[dict[str, Any]]:
+    """What may leave now, oldest first."""
+    query = (
+        select(outbox).where(outbox.c.state == "pending", outbox.c.not_before <= now).order_by(outbox.c.id).limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def sent(tx: Connection, row_id: int, now: datetime) -> None:
+    """The SMTP server has taken it."""
+    tx.execute(update(outbox).where(outbox.c.id == row_id).values(state="sent", sent_at=now, last_error=None))
+
+
+def failed(tx: Connection, row_id: int, error: str, retry_at: datetime | None) -> None:
+    """It did not leave: tried again at `retry_at`, or refused for good where that is None."""
+    values: dict[str, Any] = {"attempts": outbox.c.attempts + 1, "last_error": error[:500]}
+    values |= {"not_before": retry_at} if retry_at else {"state": "refused"}
+    tx.execute(update(outbox).where(outbox.c.id == row_id).values(**values))
+
+
+def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Message-ID of our own notices -> the case they are about."""
+    if not ids:
+        return {}
+    query = select(outbox.c.message_id, outbox.c.case_id).where(
+        outbox.c.message_id.in_(ids), outbox.c.case_id.is_not(None)
+    )
+    return {row.message_id: row.case_id for row in tx.execute(query)}
+
+
+def listing(tx: Connection, limit: int, *, case_id: int | None = None) -> list[dict[str, Any]]:
+    """The newest entries, newest last."""
+    query = select(outbox).order_by(outbox.c.id.desc()).limit(limit)
+    if case_id is not None:
+        query = query.where(outbox.c.case_id == case_id)
+    return [dict(row._mapping) for row in tx.execute(query)][::-1]
+
+
+def tally(tx: Connection) -> dict[str, int]:
+    """How many entries are in which state."""
+    return {row[0]: row[1] for row in tx.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))}

@@ -1,0 +1,67 @@
+"""What the program remembers about itself: runs, config versions, corrections, counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from triage.world.schema import config_version, correction, counter, run
+
+
+def next_number(tx: Connection, name: str) -> int:
+    """The next value of a counter; the row is locked until the transaction ends, so no number is given twice."""
+    done = tx.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + 1))
+    if done.rowcount == 0:
+        tx.execute(insert(counter).values(name=name, value=1))
+        return 1
+    return int(tx.execute(select(counter.c.value).where(counter.c.name == name)).scalar_one())
+
+
+def start_run(tx: Connection, kind: str, now: datetime, mailbox: str | None = None) -> int:
+    """Note that a run began."""
+    result = tx.execute(insert(run).values(kind=kind, mailbox=mailbox, started_at=now, counts={}).returning(run.c.id))
+    return int(result.scalar_one())
+
+
+def end_run(tx: Connection, run_id: int, now: datetime, counts: Mapping[str, Any], error: str | None) -> None:
+    """Note how a run ended."""
+    tx.execute(
+        update(run).where(run.c.id == run_id).values(ended_at=now, ok=error is None, counts=dict(counts), error=error)
+    )
+
+
+def last_runs(tx: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest runs, newest first."""
+    return [dict(row._mapping) for row in tx.execute(select(run).order_by(run.c.id.desc()).limit(limit))]
+
+
+def note_config(tx: Connection, version: str, files: Mapping[str, str], author: str, now: datetime) -> bool:
+    """Keep the config this run works with; True where this version was not used before."""
+    done = tx.execute(update(config_version).where(config_version.c.version == version).values(last_used_at=now))
+    if done.rowcount:
+        return False
+    tx.execute(
+        insert(config_version).values(
+            version=version, first_used_at=now, last_used_at=now, author=author, files=dict(files)
+        )
+    )
+    return True
+
+
+def config_versions(tx: Connection) -> list[dict[str, Any]]:
+    """Every config the program ran with, newest first."""
+    query = select(config_version).order_by(config_version.c.last_used_at.desc())
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def note_correction(tx: Connection, values: Mapping[str, Any]) -> None:
+    """A person set right what the program judged: kept as a label."""
+    tx.execute(insert(correction).values(**values))
+
+
+def corrections(tx: Connection) -> list[dict[str, Any]]:
+    """All corrections, oldest first."""
+    return [dict(row._mapping) for row in tx.execute(select(correction).order_by(correction.c.id))]
