@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
-from triage.world.schema import delivery, folder
+from triage.world.schema import delivery, folder, mail
 
 #: states that need nothing more from the server
 TERMINAL = ("stored", "before_start", "vanished", "unfetchable")
@@ -185,15 +185,21 @@ def note_failure(tx: Connection, at: Folder, retry_at: datetime | None, circuit:
     )
 
 
-def wanted_marks(tx: Connection, at: Folder, limit: int) -> list[tuple[int, int, int]]:
-    """(delivery id, uid, mail id) of the mails whose mark on the server is still to be set."""
+def wanted_marks(tx: Connection, at: Folder, limit: int) -> list[tuple[int, int, bool]]:
+    """(delivery id, uid, quarantined) of judged mails whose mark on the server is still to be set."""
     query = (
-        select(delivery.c.id, delivery.c.uid, delivery.c.mail_id)
-        .where(delivery.c.folder_id == at.id, delivery.c.epoch == at.epoch, delivery.c.mark == "wanted")
+        select(delivery.c.id, delivery.c.uid, mail.c.state)
+        .join(mail, mail.c.id == delivery.c.mail_id)
+        .where(
+            delivery.c.folder_id == at.id,
+            delivery.c.epoch == at.epoch,
+            delivery.c.mark == "wanted",
+            mail.c.state != "stored",
+        )
         .order_by(delivery.c.uid)
         .limit(limit)
     )
-    return [(row[0], row[1], row[2]) for row in tx.execute(query)]
+    return [(row[0], row[1], row[2] == "quarantined") for row in tx.execute(query)]
 
 
 def marks_done(tx: Connection, ids: Sequence[int]) -> None:

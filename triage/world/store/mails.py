@@ -33,16 +33,17 @@ class Waiting:
     folder: str
     received_at: datetime
     attempts: int
+    fault: str | None
 
 
 def store(
     tx: Connection, arrivals: Sequence[Arrival], *, mailbox: str, folder_name: str, direction: str, now: datetime,
-    mark: str | None,
+    mark: str | None, fault: str | None = None,
 ) -> int:  # fmt: skip
     """Name the bytes, link each delivery to its mail, return how many mails are new.
 
     The same bytes seen before (redelivery, another UIDVALIDITY, a second mailbox) are one more delivery of the known
-    mail, not a second mail.
+    mail, not a second mail. `fault` says why the bytes are only a stand-in: such a mail is quarantined unread.
     """
     by_sha = {arrival.location.sha256: arrival for arrival in arrivals}
     known = {
@@ -56,7 +57,7 @@ def store(
     if fresh:
         common = {
             "direction": direction, "mailbox": mailbox, "folder": folder_name, "stored_at": now, "state": "stored",
-            "attempts": 0, "message_id_reused": False,
+            "attempts": 0, "message_id_reused": False, "last_error": fault,
         }  # fmt: skip
         tx.execute(
             insert(mail),
@@ -77,6 +78,7 @@ def waiting(tx: Connection, limit: int, *, after: tuple[datetime, int] | None = 
     """Stored mails in the order in which they arrived."""
     columns = (
         mail.c.id, mail.c.sha256, mail.c.direction, mail.c.mailbox, mail.c.folder, mail.c.received_at, mail.c.attempts,
+        mail.c.last_error,
     )  # fmt: skip
     query = select(*columns).where(mail.c.state == "stored").order_by(mail.c.received_at, mail.c.id).limit(limit)
     if after is not None:

@@ -1,0 +1,20 @@
+"""Dispatch: send what is due in the outbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from triage.desk import open_desk
+from triage.flows.engine import as_task, ended
+from triage.operations import cycle
+
+
+@flow(name="dispatch", persist_result=False, validate_parameters=False)
+def dispatch() -> dict[str, Any]:
+    """Raises at its end where the SMTP server did not take what was due."""
+    log = get_run_logger()
+    with open_desk() as desk:
+        outcome = cycle.dispatch(desk, call=as_task, say=log.info)
+    return ended(outcome)

@@ -1,0 +1,56 @@
+"""How an operation becomes a Prefect task, and how a flow ends.
+
+One task a batch, never one a mail: a task costs 4 to 37 ms. Neither arguments nor results are kept (they could hold
+mail), and the Desk cannot be hashed, hence NO_CACHE. What is Temporary is retried; what is Permanent waits for a
+person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from triage.errors import Temporary, TriageError
+
+RETRY_AFTER = [2, 10]  # seconds; a mailbox that fails longer is tried again by the next scheduled run
+
+
+class Outcome(Protocol):
+    """What an operation of `triage.operations.cycle` returns."""
+
+    def trouble(self) -> TriageError | None: ...
+    def as_json(self) -> dict[str, Any]: ...
+
+
+def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry what may work next time."""
+    return isinstance(state.result(raise_on_failure=False), Temporary)
+
+
+def as_task(operation: Callable[..., Any], *arguments: Any) -> Any:
+    """Run the operation as a task of the current flow run and return what it returns."""
+    wrapped = task(
+        operation,
+        name=operation.__name__.replace("_", "-"),
+        persist_result=False,
+        cache_policy=NO_CACHE,
+        retries=len(RETRY_AFTER),
+        retry_delay_seconds=RETRY_AFTER,
+        retry_condition_fn=is_temporary,
+    )
+    return wrapped(*arguments)
+
+
+def ended(outcome: Outcome) -> dict[str, Any]:
+    """The counts of a run that left nothing behind. A flow that returns plain data ends Completed whatever happened in
+    it, so what was left behind is raised here, at its end, with the counts attached."""
+    found = outcome.as_json()
+    trouble = outcome.trouble()
+    if trouble is not None:
+        trouble.outcome = found  # type: ignore[attr-defined]
+        raise trouble
+    return found

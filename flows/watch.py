@@ -1,0 +1,20 @@
+"""Watch: take every step of every case that has fallen due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+
+from triage.desk import open_desk
+from triage.flows.engine import as_task, ended
+from triage.operations import cycle
+
+
+@flow(name="watch", persist_result=False, validate_parameters=False)
+def watch() -> dict[str, Any]:
+    """Reminders, escalations and stand-ins; then the invariant: no open case without one owner and a next deadline."""
+    log = get_run_logger()
+    with open_desk() as desk:
+        outcome = cycle.watch(desk, call=as_task, say=log.info)
+    return ended(outcome)
