@@ -63,7 +63,7 @@ def _options(
 
 def main() -> None:
     """Run a command; every error is one clear message and an exit code, never a traceback."""
-    from triage.cli import act, cases, learn, run, setup  # noqa: F401 - each adds its commands to `app`
+    from triage.cli import act, cases, demo, learn, run, setup  # noqa: F401 - each adds its commands to `app`
 
     try:
         app()

@@ -30,7 +30,7 @@ def list_cases(
         if as_json:
             emit(found)
         else:
-            print(queue(found, desk.config.zone))
+            print(queue(found, desk.zone))
 
 
 def queue(found: list[dict[str, Any]], zone: str) -> str:
@@ -45,7 +45,7 @@ def queue(found: list[dict[str, Any]], zone: str) -> str:
         rows.append([
             case["id"], case["urgency"], (case["complaint_type"] or case["disposition"]) + ("?" if case["review"] else ""),
             " ".join(flag["name"] for flag in case["flags"]), case["owner"], case["customer"], case["subject"],
-            f"{due['target']} {local(due['due_at'], zone)}" if due else "-", due["state"] if due else case["status"],
+            f"{due['target']} {local(due['due'], zone)}" if due else "-", due["state"] if due else case["status"],
         ])  # fmt: skip
     return table(heads, rows, widest)
 
@@ -61,14 +61,14 @@ def show_case(case: Annotated[str, typer.Argument(help="Its number.")], as_json:
         if as_json:
             emit([found])
             return
-        zone = desk.config.zone
+        zone = desk.zone
     print(heading(f"{found['id']}  {found['subject']}"))
     for label, value in look.card(found):
         print(f"{label:>16}  {value}")
     print(heading("Deadlines"))
     print(table(
         ["target", "due", "state", "why"],
-        [[d["target"], local(d["due_at"], zone), d["state"], d["cause"]] for d in found["deadlines"]],
+        [[d["target"], local(d["due"], zone), d["state"], d["cause"]] for d in found["deadlines"]],
     ))  # fmt: skip
     print(heading("Mails"))
     print(table(
@@ -116,7 +116,7 @@ def classify(
     at = parse(received) if received else None
     with open_judge() as desk:
         if what == "-":
-            rows = [explained.raw(desk, "-", sys.stdin.buffer.read(), at)]
+            rows = [explained.classify_one(desk, "-", sys.stdin.buffer.read(explained.LARGEST), at)]
         else:
             rows = explained.files(desk, Path(what), at, say=progress)
         if as_json:

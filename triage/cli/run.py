@@ -129,14 +129,3 @@ def status(as_json: AsJson = False) -> None:
     for title, lines in look.status_text(found):
         print(heading(title))
         print("\n".join(lines) or "-")
-
-
-@app.command()
-def demo(
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last demo first.")] = False,
-    folder: Annotated[str, typer.Option(help="Where the demo keeps its data.")] = "demo-data",
-) -> None:
-    """The main job on an embedded mailbox: sample mails in, cases with owners and deadlines out."""
-    from triage.demo.show import run as run_demo
-
-    run_demo(folder, fresh=fresh)

@@ -28,11 +28,12 @@ def init(
     smtp_host: Annotated[str, typer.Option(help="Server that takes notices; the IMAP server, if not given.")] = "",
     lead: Annotated[str, typer.Option(prompt="Mail address of the support lead", help="Gets what fits nobody.")] = "",
     zone: Annotated[str, typer.Option(help="Time zone of the desk.")] = "Europe/London",
+    business: Annotated[str, typer.Option(help="Name that notices are signed with.")] = "",
 ) -> None:
     """Write a commented config for your own mailbox. Nothing that is there is overwritten."""
     from triage.operations.setup import init as write
 
-    print(write(folder, address=address, host=host, user=user, smtp_host=smtp_host, lead=lead, zone=zone))
+    print(write(folder, address=address, host=host, user=user, smtp_host=smtp_host, lead=lead, zone=zone, business=business))
 
 
 @app.command()

@@ -42,8 +42,10 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "\u2026"
 
 
-def local(moment: datetime | None, zone: str) -> str:
-    """A moment as people of the desk read it: `Tue 24 Nov 13:00`."""
+def local(moment: datetime | str | None, zone: str) -> str:
+    """A moment (or its ISO 8601 text) as people of the desk read it: `Tue 24 Nov 13:00`."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return "-" if moment is None else f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %H:%M}"
 
 

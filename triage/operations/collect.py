@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from triage.desk import Desk
+from triage.desk import Desk, FolderSpec, Mailbox
 from triage.errors import MailboxThrottled, SignInRefused, Temporary, TriageError
-from triage.world.config import FolderSpec, Mailbox
-from triage.world.inbox import Inbox
+from triage.world.inbox import Fact, Inbox
 from triage.world.store import folders, lease, mails
 from triage.world.store.folders import Delivery, Folder
 
@@ -161,7 +160,8 @@ def _ask_facts(
     for start in range(0, len(pending), FACTS_AT_ONCE):
         part = pending[start : start + FACTS_AT_ONCE]
         facts = box.facts([d.uid for d in part])
-        told = [(d.id, facts[d.uid].size, facts[d.uid].internaldate) for d in part if d.uid in facts]
+        # A server that gives no INTERNALDATE leaves only the moment at which we saw the mail.
+        told = [(d.id, facts[d.uid].size, facts[d.uid].internaldate or desk.now()) for d in part if d.uid in facts]
         early = [row for row, _, at_ in told if at_ < mailbox.start_from]
         with desk.database.write() as tx:
             lease.hold(tx, held, desk.now())
@@ -229,11 +229,14 @@ def _bodies(box: Inbox, asked: Sequence[Delivery]) -> dict[int, bytes]:
     """UID -> raw bytes; a UID that the server left out or answered with NIL is absent."""
     if len(asked) == 1 and (asked[0].size or 0) > BATCH_BYTES:
         with tempfile.TemporaryFile() as file:
-            if box.fetch_large(asked[0].uid, asked[0].size or 0, file) is None:
+            if not box.fetch_large(asked[0].uid, asked[0].size or 0, file).complete:
                 return {}
             file.seek(0)
             return {asked[0].uid: file.read()}
-    return {one.uid: one.raw for one in box.fetch([d.uid for d in asked]) if one.raw is not None} if asked else {}
+    if not asked:
+        return {}
+    facts = {d.uid: Fact(d.size or 0, d.internaldate) for d in asked}
+    return {one.uid: one.raw for one in box.fetch(list(facts), facts) if one.raw is not None}
 
 
 def _settle_absent(

@@ -152,7 +152,7 @@ def intake(
 def _intake(desk: Desk, names: Sequence[str] | None, call: Call, say: Say) -> IntakeOutcome:
     outcome = IntakeOutcome()
     call(upkeep.note_config, desk)
-    wanted = [desk.config.mailbox(name) for name in names] if names else list(desk.config.mailboxes)
+    wanted = [desk.mailbox(name) for name in names] if names else list(desk.mailboxes)
     for mailbox in wanted:
         say(f"{mailbox.name}: looking for new mail")
         got: Collected = call(collect, desk, mailbox)

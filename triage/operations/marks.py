@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from triage.desk import Desk
+from triage.desk import Desk, Mailbox
 from triage.errors import TriageError
-from triage.world.config import Mailbox
 from triage.world.inbox import Inbox
 from triage.world.store import folders, lease
 from triage.world.store.folders import Folder
@@ -59,15 +58,19 @@ def _mark_folder(desk: Desk, box: Inbox, mailbox: Mailbox, at: Folder, held: lea
         if not batch:
             return
         desk.reached("12 marking")
+        moved: set[int] = set()
         if mailbox.mode == "shared":
             box.mark([uid for _, uid, _ in batch], KEYWORD)
         else:
             for quarantined, target in ((False, mailbox.processed), (True, mailbox.quarantine)):
                 uids = [uid for _, uid, bad in batch if bad is quarantined]
                 if uids:
-                    box.move(uids, target)
+                    moved |= set(box.move(uids, target))
         desk.reached("12 marked")
+        done = [row for row, uid, _ in batch if mailbox.mode == "shared" or uid in moved]
         with desk.database.write() as tx:
             lease.hold(tx, held, desk.now())
-            folders.marks_done(tx, [row for row, _, _ in batch])
-        marked.done += len(batch)
+            folders.marks_done(tx, done)
+        marked.done += len(done)
+        if len(done) < len(batch):
+            return  # some stayed where they were; the next run tries again

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from triage.desk import Desk
+from triage.desk import Desk, FolderSpec, Mailbox
 from triage.errors import TriageError
-from triage.world.config import FolderSpec, Mailbox
 from triage.world.inbox import Inbox
 from triage.world.store import folders, mails
 
@@ -19,7 +18,7 @@ _FILED = ("filed", "forwarded")
 def reconcile(desk: Desk, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """One row a folder; `missing` counts mails of the server that are in no case, not filed and not quarantined."""
     rows = []
-    for mailbox in desk.config.mailboxes:
+    for mailbox in desk.mailboxes:
         if names and mailbox.name not in names:
             continue
         try:

@@ -48,7 +48,7 @@ def send_due(desk: Desk) -> Sent:
                 for row in rows:
                     desk.reached("11 sending")
                     try:
-                        mailer.send(as_mail(row, desk.config.notices.sender, now))
+                        mailer.send(as_mail(row, desk.config.notices.sender or desk.reply_address, now))
                     except TriageError as error:
                         _failed(desk, held, row, error, done)
                         if not isinstance(error, SendRefused):

@@ -37,8 +37,8 @@ def serve(every: int | None, say: Callable[[str], Any]) -> None:
     """Check the config, start what is needed, run the flows until SIGTERM or SIGINT."""
     found = settings.load()
     with open_desk() as desk:
-        seconds = every or min(box.every for box in desk.config.mailboxes)
-        zone = desk.config.zone
+        seconds = every or min(box.every for box in desk.mailboxes)
+        zone = desk.zone
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end the same way: children stopped, state kept
     with prefect_server(found.prefect, say):
         say(f"looking at the mailboxes every {seconds} s; stop with Ctrl-C or SIGTERM")

@@ -1,9 +1,8 @@
-"""The base of every config model, spans of time as text, and pydantic's complaints in the words of the house."""
+"""The base of every config model, and pydantic's complaints in the words of the house, each with its line."""
 
 from __future__ import annotations
 
 import difflib
-import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -106,7 +105,8 @@ def _problem(source: Source, model: type[BaseModel], detail: ErrorDetails) -> Pr
 
 def _safe(context: Mapping[str, Any]) -> dict[str, Any]:
     names = ("expected", "ge", "gt", "le", "lt", "pattern")
-    return {name: context.get(name, "") for name in names}
+    found = {name: context.get(name, "") for name in names}
+    return {name: f"{value:g}" if isinstance(value, float) else value for name, value in found.items()}
 
 
 def _keys(model: type[BaseModel], path: Sequence[str | int]) -> tuple[str, ...]:
@@ -147,8 +147,3 @@ def _model(annotation: object) -> type[BaseModel] | None:
         if isinstance(option, type) and issubclass(option, BaseModel):
             return option
     return None
-
-
-# -- spans of time ---------------------------------------------------------------------------------------------------
-
-_SPAN = re.compile(r"(\d{1,5}) (?:(business|clock|calendar) )?(minute|hour|day|week)s?")

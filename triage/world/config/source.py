@@ -1,4 +1,4 @@
-"""One YAML file -> plain values and the line of each, with every mistake in its writing. Pure but for nothing: text in.
+"""One YAML file -> plain values and the line of each, with every mistake in its writing. Pure.
 
 The node graph is read, not the constructed objects: so that all duplicate keys are found at once, that each value
 keeps its line, and that `NO` stays a word and `09:00` a time (YAML 1.2). Tags and merge keys are refused; aliases are
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -20,6 +21,7 @@ MOST_BYTES = 1_000_000
 MOST_VALUES = 50_000
 MOST_DEPTH = 30
 _STANDARD = "tag:yaml.org,2002:"
+_TAGS = frozenset(f"{_STANDARD}{kind}" for kind in "map seq str int float bool null timestamp".split())  # noqa: SIM905
 
 Path = tuple[str | int, ...]
 Plain = dict[str, "Plain"] | list["Plain"] | str | int | float | bool | None
@@ -48,6 +50,21 @@ class _TooMuch(Exception):
     """More than a config file can hold in earnest."""
 
 
+class _Bounded(Composer):
+    """Stops where the nesting is too deep; ruamel's own scanner takes seconds for a few thousand open brackets."""
+
+    warn_double_anchors = False
+
+    def compose_node(self, parent: object, index: object) -> object:
+        self.depth = getattr(self, "depth", 0) + 1
+        if self.depth > MOST_DEPTH + 1:
+            raise _TooMuch
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
 def read(name: str, raw: bytes) -> tuple[Source, tuple[Problem, ...]]:
     """Parse one file. A file that cannot be parsed gives a Source without data and the reason."""
     if len(raw) > MOST_BYTES:
@@ -58,8 +75,9 @@ def read(name: str, raw: bytes) -> tuple[Source, tuple[Problem, ...]]:
         line = raw[: error.start].count(b"\n") + 1
         return Source(name, ""), (Problem(f"{name}:{line}", "The file is not UTF-8.", "Save it as UTF-8."),)
     try:
-        node = YAML(typ="rt", pure=True).compose(text)
-        return _unfold(name, text, node)
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Composer = _Bounded
+        return _unfold(name, text, yaml.compose(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -69,7 +87,9 @@ def read(name: str, raw: bytes) -> tuple[Source, tuple[Problem, ...]]:
         return Source(name, text), (Problem(f"{name}:1", f"This is not YAML: {str(error).splitlines()[0]}."),)
     except (RecursionError, _TooMuch):
         fix = f"A file holds at most {MOST_VALUES} values, {MOST_DEPTH} deep, aliases unfolded."
-        return Source(name, text), (Problem(f"{name}:1", "There is too much in this file, or it contains itself.", fix),)
+        return Source(name, text), (
+            Problem(f"{name}:1", "There is too much in this file, or it contains itself.", fix),
+        )
     except ValueError as error:
         return Source(name, text), (Problem(f"{name}:1", f"This is not YAML: {str(error).splitlines()[0]}."),)
 
@@ -85,11 +105,13 @@ def _unfold(name: str, text: str, node: Node | None) -> tuple[Source, tuple[Prob
         if count > MOST_VALUES or len(path) > MOST_DEPTH:
             raise _TooMuch
         lines.setdefault(path, node.start_mark.line + 1)
+        if str(node.tag) not in _TAGS:
+            problems.append(Problem(f"{name}:{lines[path]}", f"The tag {node.tag} is not allowed.", "Write the value."))
         if isinstance(node, MappingNode):
             return mapping(node, path)
         if isinstance(node, SequenceNode):
             return [value(item, (*path, number)) for number, item in enumerate(node.value)]
-        return _scalar(node, refuse)
+        return _scalar(node)
 
     def mapping(node: MappingNode, path: Path) -> Plain:
         found: dict[str, Plain] = {}
@@ -108,18 +130,13 @@ def _unfold(name: str, text: str, node: Node | None) -> tuple[Source, tuple[Prob
             found[key] = value(value_node, (*path, key))
         return found
 
-    def refuse(node: Node) -> None:
-        where = f"{name}:{node.start_mark.line + 1}"
-        problems.append(Problem(where, f"The tag {node.tag} is not allowed.", "Write the plain value."))
-
     data = value(node, ()) if node is not None else None
     return Source(name, text, data, lines), tuple(problems)
 
 
-def _scalar(node: Node, refuse: object) -> Plain:
+def _scalar(node: Node) -> Plain:
     """A plain value by its tag. Dates and times stay text: who asks for one parses it."""
-    text, tag = str(node.value), str(node.tag)
-    kind = tag.removeprefix(_STANDARD)
+    text, kind = str(node.value), str(node.tag).removeprefix(_STANDARD)
     if kind == "null":
         return None
     if kind == "bool" and text.casefold() in ("true", "false"):
@@ -131,6 +148,4 @@ def _scalar(node: Node, refuse: object) -> Plain:
             return float(text)
     except ValueError:
         return text
-    if not tag.startswith(_STANDARD) and callable(refuse):
-        refuse(node)
     return text

@@ -182,6 +182,23 @@ def keys_of(tx: Connection, case_ids: Iterable[int], kind: str) -> dict[int, set
     return found
 
 
+def merged_into(tx: Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Case id -> the case it ended in, for those that were merged; chains are followed."""
+    found: dict[int, int] = {}
+    wanted = set(ids)
+    for start in wanted:
+        at = start
+        for _ in range(20):  # a chain of merges is short; a ring cannot arise, a merged case takes nothing in
+            query = select(event.c.data).where(event.c.case_id == at, event.c.kind == "merged_into")
+            data = tx.execute(query).scalar()
+            if data is None:
+                break
+            at = int(data["case_id"])
+        if at != start:
+            found[start] = at
+    return found
+
+
 def tally(tx: Connection) -> dict[str, int]:
     """How many cases are in which status."""
     return {row[0]: row[1] for row in tx.execute(select(cases.c.status, func.count()).group_by(cases.c.status))}

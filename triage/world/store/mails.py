@@ -143,6 +143,21 @@ def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, list[in
     return found
 
 
+def sent_ids(tx: Connection, ids: Sequence[str]) -> set[str]:
+    """Which of these Message-IDs are of mails that our side sent."""
+    if not ids:
+        return set()
+    query = select(mail.c.message_id).where(mail.c.message_id.in_(ids), mail.c.direction == "out")
+    return set(tx.execute(query).scalars())
+
+
+def ids_by_message_id(tx: Connection, ids: Sequence[str]) -> list[int]:
+    """The mails with these Message-IDs."""
+    if not ids:
+        return []
+    return list(tx.execute(select(mail.c.id).where(mail.c.message_id.in_(ids))).scalars())
+
+
 def get(tx: Connection, mail_id: int) -> dict[str, Any] | None:
     """The whole row."""
     row = tx.execute(select(mail).where(mail.c.id == mail_id)).first()
@@ -153,6 +168,16 @@ def of_case(tx: Connection, case_id: int) -> list[dict[str, Any]]:
     """The mails of a case, oldest first."""
     query = select(mail).where(mail.c.case_id == case_id).order_by(mail.c.effective_at, mail.c.id)
     return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def move_to_case(tx: Connection, old: int, new: int) -> None:
+    """All mails of one case now belong to another."""
+    tx.execute(update(mail).where(mail.c.case_id == old).values(case_id=new))
+
+
+def reassign(tx: Connection, ids: Sequence[int], case_id: int) -> None:
+    """These mails now belong to that case."""
+    tx.execute(update(mail).where(mail.c.id.in_(ids)).values(case_id=case_id))
 
 
 def message_ids_of_cases(tx: Connection) -> dict[int, list[str]]:

@@ -49,6 +49,13 @@ def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, int]:
     return {row.message_id: row.case_id for row in tx.execute(query)}
 
 
+def kinds_of(tx: Connection, ids: Sequence[str]) -> set[str]:
+    """What kinds of notices of ours these Message-IDs are."""
+    if not ids:
+        return set()
+    return set(tx.execute(select(outbox.c.kind).where(outbox.c.message_id.in_(ids))).scalars())
+
+
 def listing(tx: Connection, limit: int, *, case_id: int | None = None) -> list[dict[str, Any]]:
     """The newest entries, newest last."""
     query = select(outbox).order_by(outbox.c.id.desc()).limit(limit)
@@ -60,3 +67,9 @@ def listing(tx: Connection, limit: int, *, case_id: int | None = None) -> list[d
 def tally(tx: Connection) -> dict[str, int]:
     """How many entries are in which state."""
     return {row[0]: row[1] for row in tx.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))}
+
+
+def kinds(tx: Connection) -> dict[str, int]:
+    """How many entries are of which kind."""
+    query = select(outbox.c.kind, func.count()).group_by(outbox.c.kind).order_by(outbox.c.kind)
+    return {row[0]: row[1] for row in tx.execute(query)}

@@ -1,0 +1,93 @@
+"""The card of a case: what a notice or a page may say of it, gathered from the case and the register."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from triage.casework import deadline
+from triage.casework.card import Card, Due, Flagged, local
+from triage.casework.case import Case
+from triage.casework.deadline import Deadline
+from triage.desk import Desk
+from triage.mail import tokens
+from triage.operations.judging import Judged
+from triage.world.store import cases, mails
+
+__all__ = ["card", "due", "local", "people"]
+
+
+def card(
+    desk: Desk, tx: Connection, case: Case, *, judged: Judged | None = None, place: tuple[str, str] | None = None
+) -> Card:
+    """The card as of now. `judged` is the mail that is being settled and has no row yet; `place` where it lies."""
+    stored = mails.of_case(tx, case.id)
+    first = stored[0] if stored else {}
+    mailbox, folder = place or (first.get("mailbox") or _mailbox(tx, case), first.get("folder") or "INBOX")
+    message_id = first.get("message_id") or (judged.message.message_id if judged else "")
+    found = deadline.of(case, desk.config.policies, desk.config.calendars, desk.now())
+    return Card(
+        case_id=case.id,
+        number=case.number,
+        token=tokens.case_token(case.number, desk.secret),
+        zone=desk.zone,
+        urgency=case.urgency,
+        owner=name_of(desk, case.owner),
+        mailbox=mailbox,
+        folder=folder,
+        message_id=message_id or "",
+        received_at=case.received_at,
+        customer=case.customer,
+        customer_name=case.customer_name,
+        subject=case.subject,
+        summary=judged.body.new_text[:600] if judged else "",
+        disposition=case.disposition.value,
+        complaint_type=case.complaint_type or "",
+        flags=tuple(Flagged(flag.name, flag.evidence) for flag in case.flags),
+        reasons=_reasons(case, judged),
+        deadlines=tuple(due(d) for d in found if d.running),
+        history=_history(tx, case),
+        promises=tuple(f"{p.text} (due {local(p.due, desk.zone)}, {p.state})" for p in case.promises),
+        restrict_text=case.restrict_text,
+    )
+
+
+def _mailbox(tx: Connection, case: Case) -> str:
+    row = cases.by_ids(tx, [case.id]).get(case.id)
+    return str(row["mailbox"]) if row else ""
+
+
+def name_of(desk: Desk, key: str) -> str:
+    """A person's name; a pool's or a deleted person's key as it is."""
+    person = desk.config.roster.people.get(key)
+    return person.name if person else key
+
+
+def _reasons(case: Case, judged: Judged | None) -> tuple[str, ...]:
+    found = [case.ownership.why, *(f"{r.urgency.word}: {r.why}" for r in (judged.verdict.reasons if judged else ()))]
+    return tuple(dict.fromkeys(reason for reason in found if reason))
+
+
+def _history(tx: Connection, case: Case) -> tuple[str, ...]:
+    """Other cases of the same customer, newest first. History only raises; it is shown, never held against anybody."""
+    rows = cases.rows(tx, everything=True, where={"customer": case.customer}) if "@" in case.customer else []
+    others = sorted((row for row in rows if row["id"] != case.id), key=lambda row: row["id"], reverse=True)[:5]
+    return tuple(f"{row['number']} {row['complaint_type'] or row['disposition']}, {row['status']}" for row in others)
+
+
+def due(found: Deadline) -> Due:
+    """A deadline as people read it."""
+    left = ""
+    if found.due is None and found.remaining is not None:
+        minutes = int(found.remaining.total_seconds()) // 60
+        left = f"{minutes // 60} h {minutes % 60} min"
+    return Due(found.target, found.state, found.due, found.name, left)
+
+
+def people(desk: Desk, case: Case, roles: Sequence[str], now: datetime) -> tuple[str, ...]:
+    """The addresses behind the roles of a step, each once. Nobody there to hear it means that the lead does."""
+    roster = desk.config.roster
+    told = roster.told(tuple(roles), case.owner, now) or ("lead",)
+    return roster.emails(told, now)

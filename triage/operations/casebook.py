@@ -1,0 +1,161 @@
+"""Writing a case: events are applied as they are added and saved together, with the row, its next due moment and the
+notices, in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from triage.casework import case as casework
+from triage.casework import deadline, escalate
+from triage.casework.case import Case, Event, Kind
+from triage.casework.notice import Notice
+from triage.desk import Desk
+from triage.mail import tokens
+from triage.world.store import cases, outbox
+
+
+class Draft:
+    """One case in one transaction. `case` is always the state after the last added event."""
+
+    def __init__(self, desk: Desk, tx: Connection, case: Case | None = None, *, mailbox: str = "") -> None:
+        self._desk, self._tx, self._seen = desk, tx, case.last_seq if case else 0
+        self._case, self._mailbox = case, mailbox
+        self._events: list[tuple[Event, str | None]] = []
+
+    @property
+    def case(self) -> Case:
+        if self._case is None:
+            raise LookupError("the draft has no event yet")
+        return self._case
+
+    def add(
+        self, kind: Kind, at: datetime, data: Mapping[str, Any] | None = None, *, actor: str = "desk",
+        mail_id: int | None = None, key: str | None = None,
+    ) -> Case:  # fmt: skip
+        """Add an event. Raises NotAllowed, leaving the draft as it was. `key`: this may happen once in all."""
+        seq = self._case.last_seq + 1 if self._case else 1
+        event = casework.make(
+            seq, kind, at, data or {}, actor=actor, mail_id=mail_id, recorded_at=max(at, self._desk.now())
+        )
+        self._case = casework.apply(self._case, event)
+        self._events.append((event, key))
+        return self._case
+
+    def save(self) -> Case:
+        """Write the new events and the row. Raises CaseMoved where somebody else wrote meanwhile."""
+        case, now = self.case, self._desk.now()
+        if not self._events:
+            return case
+        moment, what = next_due(self._desk, case, now)
+        values = {
+            "version": case.last_seq, "status": case.status.value, "customer": case.customer,
+            "customer_name": case.customer_name, "subject": case.subject, "language": case.language,
+            "disposition": case.disposition.value, "complaint_type": case.complaint_type,
+            "urgency": int(case.urgency), "owner": case.owner, "pool": case.pool, "policy": case.policy,
+            "review": case.review is not None, "step": max((t.step for t in case.taken if not t.skipped), default=0),
+            "received_at": case.received_at, "opened_at": case.opened_at,
+            "closed_at": case.closing.at if case.closing else None, "next_due_at": moment, "next_target": what,
+            "config_version": self._desk.config.version,
+        }  # fmt: skip
+        cases.save(self._tx, case.id, self._seen, values)
+        cases.append(self._tx, [self._row(event, key) for event, key in self._events])
+        cases.add_keys(self._tx, case.id, [("address", address) for address in case.participants])
+        self._seen, self._events = case.last_seq, []
+        return case
+
+    def _row(self, event: Event, key: str | None) -> dict[str, Any]:
+        return {
+            "case_id": self.case.id, "seq": event.seq, "kind": event.kind.value, "at": event.at,
+            "recorded_at": event.recorded_at, "actor": event.actor, "mail_id": event.mail_id,
+            "data": dict(event.data), "config_version": self._desk.config.version, "key": key,
+        }  # fmt: skip
+
+
+def next_due(desk: Desk, case: Case, now: datetime) -> tuple[datetime | None, str | None]:
+    """When something of this case next changes, and what falls due next."""
+    found = deadlines(desk, case, now)
+    moment = escalate.next_moment(case, found, desk.config.ladder, calendar_of(desk, case), now)
+    ahead = deadline.next_deadline(found)
+    return moment, (ahead.name or ahead.target.value) if ahead else None
+
+
+def deadlines(desk: Desk, case: Case, now: datetime) -> tuple[deadline.Deadline, ...]:
+    """Every deadline of the case, recomputed."""
+    return deadline.of(case, desk.config.policies, desk.config.calendars, now)
+
+
+def reserve(desk: Desk, tx: Connection, mailbox: str, number: str, received_at: datetime) -> int:
+    """A row for a case about to be opened in this transaction; `Draft.save` fills it. Returns the case's id."""
+    return cases.create(
+        tx,
+        {
+            "number": number, "version": 0, "status": "open", "mailbox": mailbox, "customer": "", "owner": "",
+            "disposition": "complaint", "urgency": 0, "policy": "", "review": False, "step": 0,
+            "received_at": received_at, "opened_at": received_at, "config_version": "",
+        },
+    )  # fmt: skip
+
+
+def read(tx: Connection, case_id: int) -> Case:
+    """The case as its events tell it, its row locked for this transaction."""
+    cases.lock(tx, case_id)
+    return replay(cases.events(tx, [case_id])[case_id])
+
+
+def replay(rows: Sequence[Mapping[str, Any]]) -> Case:
+    """Stored events -> the case."""
+    return casework.replay(event_of(row) for row in rows)
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """A stored event."""
+    return Event(
+        row["seq"], Kind(row["kind"]), row["at"], row["recorded_at"], row["actor"], row["mail_id"], row["data"]
+    )
+
+
+def put(desk: Desk, tx: Connection, notice: Notice, *, not_before: datetime | None = None) -> bool:
+    """A notice into the outbox, a row a recipient; False where it was there already.
+
+    `notices: off` keeps it as held: shown, never sent, also when notices are switched on later. `me` sends all of it
+    to the one address.
+    """
+    now, mode = desk.now(), desk.config.notices.mode
+    new = False
+    recipients = [desk.config.notices.me] if mode == "me" else list(notice.to)
+    for recipient in recipients:
+        key = f"{notice.key}>{hashlib.sha256((recipient or '').encode()).hexdigest()[:8]}"
+        number = _number(tx, notice.case_id)
+        serial = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10**9
+        headers = {name: value for name, value in notice.headers}
+        headers[tokens.LOOP_HEADER] = tokens.loop_marker(desk.instance, desk.secret)
+        if mode == "me":
+            headers["X-Triage-For"] = ", ".join(notice.to)
+        if notice.case_id is not None and desk.reply_address:
+            headers["Reply-To"] = tokens.plus_address(desk.reply_address, number, desk.secret)
+        row = {
+            "key": key, "kind": notice.kind.value, "case_id": notice.case_id, "recipient": recipient,
+            "subject": notice.subject, "text": notice.text, "headers": headers,
+            "message_id": tokens.message_id(number, serial, desk.secret, desk.id_host),
+            "state": "held" if mode == "off" else "pending", "not_before": not_before or now, "created_at": now,
+        }  # fmt: skip
+        new |= outbox.put(tx, row)
+    return new
+
+
+def _number(tx: Connection, case_id: int | None) -> str:
+    if case_id is None:
+        return "DESK"
+    return str(cases.by_ids(tx, [case_id])[case_id]["number"])
+
+
+def calendar_of(desk: Desk, case: Case) -> Any:
+    """The calendar the case counts by: its own, else its policy's."""
+    policy = desk.config.policies.policy(case.policy)
+    return desk.config.calendars[case.calendar or policy.calendar]

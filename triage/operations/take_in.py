@@ -1,0 +1,181 @@
+"""Take in: from stored mail to a case, an attachment to a case, the file, or quarantine. Steps 9 and 10 of intake.
+
+Each mail ends in exactly one of them, in one transaction with its events, deadlines and notices, under unique keys.
+Reading and judging happen before the transaction; threading and routing inside it, where they see the mail before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from triage.desk import Desk
+from triage.errors import TriageError
+from triage.mail.message import Message
+from triage.operations import joining, opening, outbound
+from triage.operations.judging import Judged, Unjudged, judge
+from triage.operations.opening import Settled
+from triage.world.reader import Reading, Unreadable
+from triage.world.store import mails
+from triage.world.store.mails import Waiting
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+CROWD_TRIES = 3  # after so many batches that died, each mail of it is taken alone
+LAST_TRY = 6
+
+
+@dataclass(slots=True)
+class TakenIn:
+    """What became of the mails of one mailbox."""
+
+    opened: int = 0
+    attached: int = 0
+    duplicates: int = 0
+    outbound: int = 0
+    quarantined: int = 0
+    filed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: TakenIn) -> None:
+        self.opened += other.opened
+        self.attached += other.attached
+        self.duplicates += other.duplicates
+        self.outbound += other.outbound
+        self.quarantined += other.quarantined
+        self.filed.update(other.filed)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "filed": dict(sorted(self.filed.items()))}
+
+    def sentence(self) -> str:
+        """One line of progress."""
+        return (
+            f"{self.opened} cases opened, {self.attached} mails attached, {sum(self.filed.values())} filed, "
+            f"{self.quarantined} quarantined, {self.duplicates} known already"
+        )
+
+
+def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
+    """Take in the next stored mails, oldest first; mailbox -> what became of them, empty when none is left."""
+    with desk.database.read() as tx:
+        waiting = mails.waiting(tx, BATCH)
+        if not waiting:
+            return {}
+        if waiting[0].attempts >= CROWD_TRIES:
+            waiting = waiting[:1]  # a mail of a batch that died again and again: nobody else pays for it
+        raw = desk.raw.read(tx, [mail.sha256 for mail in waiting])
+    with desk.database.write() as tx:
+        mails.count_attempt(tx, [mail.id for mail in waiting])
+    desk.reached("9 counted")
+    readings = _read(desk, waiting, raw)
+    judged = _judge(desk, waiting, readings)
+    desk.reached("9 judged")
+    counts: dict[str, TakenIn] = {}
+    with desk.database.write() as tx:
+        free = mails.still_stored(tx, [mail.id for mail in waiting])
+        for mail in waiting:
+            if mail.id in free:
+                settled = _settle(desk, tx, mail, judged[mail.id])
+                _count(counts.setdefault(mail.mailbox, TakenIn()), settled)
+        desk.reached("10 before commit")
+    desk.reached("10 committed")
+    return counts or {waiting[0].mailbox: TakenIn()}
+
+
+def _read(desk: Desk, waiting: Sequence[Waiting], raw: Mapping[str, bytes]) -> dict[int, Reading | Unreadable]:
+    """Parse in the killable reader; stand-ins and mails that outlived every try are not read at all."""
+    found: dict[int, Reading | Unreadable] = {}
+    for mail in waiting:
+        if mail.fault:
+            found[mail.id] = Unreadable(mail.fault)
+        elif mail.attempts + 1 >= LAST_TRY:
+            found[mail.id] = Unreadable(f"reading it failed {mail.attempts} times")
+    wanted = [(mail.id, raw[mail.sha256]) for mail in waiting if mail.id not in found]
+    found.update(desk.reader.read(wanted))
+    return found
+
+
+def _judge(
+    desk: Desk, waiting: Sequence[Waiting], readings: Mapping[int, Reading | Unreadable]
+) -> dict[int, Judged | Unreadable]:
+    """Judge all that could be read; one that breaks the judge is quarantined alone."""
+    found: dict[int, Judged | Unreadable] = {}
+    asked: list[tuple[int, Unjudged]] = []
+    for mail in waiting:
+        reading = readings[mail.id]
+        if isinstance(reading, Unreadable):
+            found[mail.id] = reading
+        else:
+            asked.append((mail.id, Unjudged(reading.message, reading.body, mail.received_at, desk.ours)))
+    try:
+        found.update(zip((i for i, _ in asked), judge(desk, [one for _, one in asked]), strict=True))
+    except TriageError:
+        raise  # the model, the disk: not the mail's fault
+    except Exception:  # noqa: BLE001 - some mail of the batch found a hole; below it is found out which
+        log.exception("judging a batch failed; judging one by one")
+        for mail_id, one in asked:
+            try:
+                found[mail_id] = judge(desk, [one])[0]
+            except TriageError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the mail is kept, shown and owned; the batch goes on
+                log.error("mail %s cannot be judged: %s", mail_id, type(error).__name__)
+                found[mail_id] = Unreadable(f"judging it failed ({type(error).__name__})")
+    return found
+
+
+def _settle(desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable) -> Settled:
+    if isinstance(judged, Unreadable):
+        return opening.quarantine(desk, tx, mail, judged.reason)
+    twin = _twin(tx, mail, judged.message)
+    if twin is not None:
+        mails.duplicate(tx, mail.id, twin, desk.now())
+        return Settled("duplicate")
+    common = _columns(tx, desk, mail, judged)
+    if mail.direction == "out":
+        return outbound.record(desk, tx, mail, judged, common)
+    threading = joining.find(desk, tx, judged)
+    if threading.case_id is not None:
+        return joining.attach(desk, tx, mail, judged, threading, common)
+    return opening.settle(desk, tx, mail, judged, threading, common)
+
+
+def _twin(tx: Connection, mail: Waiting, message: Message) -> int | None:
+    """The same mail delivered another way: other trace headers, the same content."""
+    found = mails.by_logical_key(tx, message.logical_key)
+    return found if found is not None and found != mail.id else None
+
+
+def _columns(tx: Connection, desk: Desk, mail: Waiting, judged: Judged) -> dict[str, Any]:
+    """What the mail's row says whatever becomes of it."""
+    message, screening = judged.message, judged.screening
+    return {
+        "state": "judged", "logical_key": message.logical_key, "message_id": message.message_id,
+        "message_id_reused": message.message_id_given and mails.message_id_known(tx, message.message_id, mail.id),
+        "subject": message.subject[:1000], "from_email": message.from_.email, "from_name": message.from_.name[:200],
+        "customer": screening.customer.email, "date_claimed": message.date, "effective_at": screening.received_at,
+        "disposition": judged.verdict.disposition.value, "reason": judged.verdict.reason,
+        "verdict": opening.verdict_json(judged), "config_version": desk.config.version, "judged_at": desk.now(),
+        "last_error": None,
+    }  # fmt: skip
+
+
+def _count(taken: TakenIn, settled: Settled) -> None:
+    if settled.outcome == "case":
+        taken.opened += 1
+    elif settled.outcome == "attached":
+        taken.attached += 1
+    elif settled.outcome == "duplicate":
+        taken.duplicates += 1
+    elif settled.outcome == "quarantined":
+        taken.quarantined += 1
+    elif settled.outcome == "outbound":
+        taken.outbound += 1
+    else:
+        taken.filed[settled.disposition] += 1

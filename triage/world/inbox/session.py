@@ -1,0 +1,373 @@
+"""An open mailbox: look at folders, list, fetch, mark. What moves mail is in moving.py.
+
+After any error but a refusal (a tagged NO) the connection is closed and stays closed: a reply that came late would be
+taken for the answer to the next question, and one mail's text for another's. The caller opens a new Inbox, and compares
+UIDVALIDITY before it uses a UID it remembered.
+
+`\\Seen` is never set: bodies are asked for by BODY.PEEK only, and no system flag but `\\Deleted` is ever stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from time import monotonic, sleep
+from types import TracebackType
+from typing import BinaryIO, NoReturn
+
+from triage.errors import FolderMissing, MailboxProtocol, MailboxUnreachable, Permanent, TriageError
+from triage.world.inbox import moving, names, reading, replies, trouble, waiting
+from triage.world.inbox.account import (
+    KIB,
+    Fact,
+    Fetched,
+    FolderState,
+    MailboxAccount,
+    Streamed,
+    chunks,
+)
+from triage.world.inbox.names import NameSpace
+from triage.world.inbox.replies import Garbled, Item, write_set
+from triage.world.inbox.wire import Refused, Wire
+
+_HEADER_MOST = 256 * KIB
+_KEYWORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789$_-.")
+
+
+class Inbox:
+    """One signed-in connection to one account. Not to be shared between threads, but for `cut`."""
+
+    def __init__(self, account: MailboxAccount, wire: Wire, capabilities: frozenset[str]) -> None:
+        self.account, self.capabilities = account, capabilities
+        self.state: FolderState | None = None
+        self._wire: Wire | None = wire
+        self._space: NameSpace | None = None
+
+    def __enter__(self) -> Inbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """True after `close` and after any error but a refusal."""
+        return self._wire is None
+
+    def close(self) -> None:
+        """Sign off politely if the connection is still good; never raises, never expunges."""
+        wire, self._wire = self._wire, None
+        if wire is None:
+            return
+        with contextlib.suppress(*trouble.TROUBLE):
+            wire.sock.settimeout(min(5.0, wire.timeouts.read))
+            wire.run(b"LOGOUT")
+        wire.close()
+
+    def cut(self) -> None:
+        """Close the socket from another thread (a watchdog): the command under way ends in MailboxUnreachable."""
+        if wire := self._wire:
+            wire.close()
+
+    # Folders
+
+    def select(self, folder: str, read_only: bool = True) -> FolderState:
+        """Open a folder; with `read_only` by EXAMINE, so that the server itself changes nothing."""
+        self.state = None
+        verb = b"EXAMINE" if read_only else b"SELECT"
+        name = names.encode(self.space.to_server(folder))
+        try:
+            with self.doing(f"opening {folder}", keep_refusal=True) as wire:
+                wire.exists = 0
+                found = reading.selected(folder, wire.run(verb, name), wire.exists, read_only)
+                if found.uidnext == 0:
+                    found = replace(found, uidnext=reading.last_uid(wire) + 1)
+                wire.news = False
+        except Refused as refusal:
+            self.missing(folder, refusal)
+        self.state = found
+        return found
+
+    def status(self, folder: str) -> FolderState:
+        """UIDVALIDITY, UIDNEXT and count without opening the folder: the cheap question of an idle poll."""
+        name = names.encode(self.space.to_server(folder))
+        items = b"(MESSAGES UIDNEXT UIDVALIDITY" + (b" MAILBOXID)" if "OBJECTID" in self.capabilities else b")")
+        try:
+            with self.doing(f"asking about {folder}", keep_refusal=True) as wire:
+                lines = wire.run(b"STATUS", name, items).lines(b"STATUS")
+                found = replies.pairs(lines[-1].chunks) if lines else {}
+                if not all(found.get(key, "").isdigit() for key in ("MESSAGES", "UIDNEXT", "UIDVALIDITY")):
+                    raise Garbled("a STATUS without what was asked for")
+        except Refused as refusal:
+            self.missing(folder, refusal)
+        return FolderState(
+            folder=folder,
+            uidvalidity=int(found["UIDVALIDITY"]),
+            uidnext=int(found["UIDNEXT"]),
+            exists=int(found["MESSAGES"]),
+            mailboxid=found.get("MAILBOXID"),
+        )
+
+    def folders(self) -> tuple[str, ...]:
+        """Every folder that can be opened, as paths with "/"."""
+        space = self.space
+        with self.doing("listing folders") as wire:
+            lines = [replies.listed(line.chunks) for line in wire.run(b'LIST "" "*"').lines(b"LIST")]
+        found = {space.from_server(names.decode(name)) for flags, _, name in lines if not flags & names.UNOPENABLE}
+        return tuple(sorted(found))
+
+    def ensure(self, folder: str) -> bool:
+        """Make sure a folder exists; True if it was created. Raises FolderMissing when the server will not have it."""
+        if folder.upper() == "INBOX" or folder in self.folders():
+            return False
+        name = names.encode(self.space.to_server(folder))
+        try:
+            with self.doing(f"creating {folder}", keep_refusal=True) as wire:
+                wire.run(b"CREATE", name)
+                with contextlib.suppress(Refused):  # mail programs show subscribed folders only
+                    wire.run(b"SUBSCRIBE", name)
+        except Refused as refusal:
+            if folder in self.folders():  # someone else was quicker
+                return False
+            self.missing(folder, refusal)
+        return True
+
+    @property
+    def space(self) -> NameSpace:
+        """The personal name space, asked for once."""
+        if self._space is None:
+            self._space = self._ask_space()
+        return self._space
+
+    def _ask_space(self) -> NameSpace:
+        with self.doing("asking for the name space") as wire:
+            prefix, delimiter = "", ""
+            if "NAMESPACE" in self.capabilities:
+                lines = wire.run(b"NAMESPACE").lines(b"NAMESPACE")
+                prefix, delimiter = replies.namespace(lines[-1].chunks) if lines else ("", "")
+            if not delimiter:
+                lines = wire.run(b'LIST "" ""').lines(b"LIST")
+                delimiter = replies.listed(lines[-1].chunks)[1] if lines else "/"
+        return NameSpace(names.decode(prefix.encode("ascii", "replace")), delimiter)
+
+    # Mails of the selected folder
+
+    def uids(self, low: int = 1, high: int | None = None) -> list[int]:
+        """Every UID from `low` to `high` (default: up to the newest), ascending; after a NOOP, so that it is current.
+
+        Asked in windows of 20,000, never by "n:*" (which always names the newest mail), flag or date.
+        """
+        state = self._selected()
+        with self.doing("asking for new mail") as wire:
+            wire.run(b"NOOP")
+            wire.news = False
+            top = max(state.uidnext - 1, reading.last_uid(wire)) if high is None else high
+            found = reading.all_uids(wire, low, top, self.account.limits.window_uids)
+            exists = wire.exists
+        self.state = replace(state, exists=exists, uidnext=max(state.uidnext, *(uid + 1 for uid in found), 0))
+        return sorted(found)
+
+    def still_there(self, uids: Iterable[int]) -> set[int]:
+        """Which of these UIDs are in the folder now, asked exactly and after a NOOP."""
+        found: set[int] = set()
+        self._selected()
+        for some in chunks(uids, self.account.limits.facts_mails):
+            with self.doing("looking for mails again") as wire:
+                wire.run(b"NOOP")
+                found.update(set(some).intersection(reading.search(wire, b"UID " + write_set(some))))
+        return found
+
+    def facts(self, uids: Iterable[int]) -> dict[int, Fact]:
+        """Size and INTERNALDATE of each; a UID the server leaves out is left out."""
+        found: dict[int, Fact] = {}
+        for some in chunks(uids, self.account.limits.facts_mails):
+            for uid, item in self.items(some, b"(UID RFC822.SIZE INTERNALDATE)", "asking for sizes").items():
+                if item.size is not None:
+                    found[uid] = Fact(item.size, item.internaldate)
+        return found
+
+    def fetch(self, uids: Iterable[int], facts: Mapping[int, Fact] | None = None) -> list[Fetched]:
+        """The raw text of each UID, in ascending order, in one command per `limits.batch_mails`.
+
+        The octets that came are compared with those announced (in `facts`, else beside the text). Where they differ
+        the mail is asked for once more, then accepted as it is. Where they differ because the mail went away
+        meanwhile (Courier sends a stand-in, Dovecot NIL, Cyrus nothing) `raw` is None.
+        """
+        found: list[Fetched] = []
+        for some in chunks(uids, self.account.limits.batch_mails):
+            items = self.items(some, b"(UID RFC822.SIZE BODY.PEEK[])", "fetching")
+            mails = {uid: reading.fetched(uid, items.get(uid), facts) for uid in some}
+            doubtful = [uid for uid, mail in mails.items() if mail.size_mismatch]
+            if doubtful:
+                again = self.items(doubtful, b"(UID RFC822.SIZE BODY.PEEK[])", "fetching again")
+                there = self.still_there(doubtful)
+                for uid in doubtful:
+                    item = again.get(uid) if uid in there else None
+                    mails[uid] = reading.fetched(uid, item, facts, asked_again=True)
+            found.extend(mails[uid] for uid in some)
+        return found
+
+    def fetch_header(self, uid: int) -> bytes | None:
+        """The header block, at most 256 KiB of it: what is kept of a mail beyond the hard cap."""
+        what = b"(UID BODY.PEEK[HEADER]<0.%d>)" % _HEADER_MOST
+        item = self.items([uid], what, "fetching a header").get(uid)
+        return item.body if item else None
+
+    def fetch_large(self, uid: int, size: int, into: BinaryIO) -> Streamed:
+        """Write one mail to a file in pieces of 1 MiB; memory holds one piece. `size` is a hint for the last one.
+
+        Stops at `limits.largest_mail`. Errors of the file (a full disk) pass as they are.
+        """
+        limits = self.account.limits
+        written = 0
+        while True:
+            room = min(limits.piece_octets, limits.largest_mail - written)
+            if room <= 0 or size > limits.largest_mail:  # announced beyond the cap: do not load what is not kept
+                return Streamed(uid, written, complete=written == size)
+            piece = self._piece(uid, written, room)
+            if piece is None:  # NIL: behind the end, or expunged meanwhile
+                return Streamed(uid, written, complete=0 < size <= written)
+            into.write(piece)
+            written += len(piece)
+            if not piece or (len(piece) < room and written >= size):
+                return Streamed(uid, written, complete=True)
+
+    def mark(self, uids: Iterable[int], keyword: str) -> bool:
+        """Add a keyword for people to see. False when the folder cannot keep it (read-only, no own keywords):
+        a mark on the server is a convenience, never the truth. System flags cannot be set this way.
+        """
+        if not keyword or not set(keyword) <= _KEYWORD:
+            raise ValueError(f"{keyword!r} is no IMAP keyword")
+        if not self._selected().keeps(keyword):
+            return False
+        for some in chunks(uids, self.account.limits.facts_mails):
+            with self.doing("marking mails") as wire:
+                wire.run(b"UID STORE", write_set(some), b"+FLAGS.SILENT", b"(" + keyword.encode() + b")")
+        return True
+
+    def move(self, uids: Iterable[int], folder: str) -> dict[int, int | None]:
+        """Move mails; gives old UID -> new UID. None: it left this folder, where to is not known (another program or a
+        person moved it, or the server does not say). A UID not in the answer is still here.
+        """
+        if not self._selected().read_write:
+            raise Permanent("A folder opened read-only moves nothing.", where=self.account.name)
+        return moving.move(self, chunks(uids, self.account.limits.batch_mails), folder)
+
+    def append(self, folder: str, raw: bytes, at: datetime | None = None, flags: Iterable[str] = ()) -> int | None:
+        """Put a mail into a folder (canary, demonstration, tests); gives its UID where the server tells (UIDPLUS)."""
+        words = [b"APPEND", names.encode(self.space.to_server(folder)), b"(" + " ".join(flags).encode() + b")"]
+        if at is not None:
+            words.append(b'"' + replies.write_moment(at) + b'"')
+        words.append(b"{%d}" % len(raw))
+        try:
+            with self.doing(f"adding to {folder}", keep_refusal=True) as wire:
+                uid = wire.run(*words, answer=lambda _: raw).code("APPENDUID")
+        except Refused as refusal:
+            self.missing(folder, refusal)
+        last = (uid or b"").rpartition(b" ")[2]
+        return int(last) if last.isdigit() else None
+
+    # Waiting
+
+    def idle(self, seconds: float) -> bool:
+        """Wait for new mail in the selected folder; True when there may be some, False when the time went by.
+
+        It only wakes the schedule up early and reads no mail. A dead connection raises MailboxUnreachable: each round
+        of at most nine minutes ends with DONE and a NOOP, so silence is never taken for peace.
+        """
+        self._selected()
+        until = monotonic() + seconds
+        while True:
+            with self.doing("waiting for new mail") as wire:
+                left = min(until - monotonic(), waiting.ROUND)
+                if not wire.news and left > 0:
+                    if "IDLE" in self.capabilities:
+                        waiting.idle_round(wire, left)
+                    else:
+                        sleep(min(left, waiting.POLL))
+                if not wire.news:
+                    wire.run(b"NOOP")
+                news, wire.news = wire.news, False  # told once: who is woken may scan on another connection
+            if news or monotonic() >= until:
+                return news
+
+    # For this package
+
+    def _selected(self) -> FolderState:
+        if self.state is None:
+            raise MailboxUnreachable("No folder is open on this connection.", where=self.account.name)
+        return self.state
+
+    def items(self, uids: list[int], what: bytes, doing: str) -> dict[int, Item]:
+        """FETCH; keeps only replies that name one of these UIDs and hold what was asked for."""
+        self._selected()
+        body = b"BODY" in what
+        with self.doing(doing) as wire:
+            try:
+                untagged = wire.run(b"UID FETCH", write_set(uids), what).untagged
+            except Refused as refusal:
+                # RFC 2180, 4.1.2: some of the mails are gone, those that are not have been sent
+                if refusal.code != "EXPUNGEISSUED":
+                    raise
+                untagged = refusal.untagged
+            wanted = set(uids)
+            items = [replies.fetch_item(line.chunks) for line in untagged if line.name == b"FETCH"]
+        return {
+            item.uid: item
+            for item in items
+            if item.uid in wanted and (item.has_body if body else item.size is not None)
+        }
+
+    def _piece(self, uid: int, offset: int, octets: int) -> bytes | None:
+        item = self.items([uid], b"(UID BODY.PEEK[]<%d.%d>)" % (offset, octets), "fetching in pieces").get(uid)
+        if item is None or item.body is None:
+            return None
+        if (item.origin or 0) != offset or len(item.body) > octets:
+            self._drop()
+            raise MailboxProtocol("The server ignored the bounds of a partial fetch.", where=self.account.name)
+        return item.body
+
+    @contextlib.contextmanager
+    def doing(self, doing: str, *, keep_refusal: bool = False) -> Iterator[Wire]:
+        """Run commands; turn trouble into an error of the house and close the connection unless it was a refusal.
+
+        With `keep_refusal` a tagged NO that needs more than the general reading is passed on as Refused.
+        """
+        if self._wire is None:
+            raise MailboxUnreachable("The connection is closed.", where=self.account.name)
+        failure: TriageError
+        try:
+            yield self._wire
+            return
+        except Refused as refusal:
+            special = trouble.asks_to_wait(refusal.text) or trouble.not_connected(refusal.text)
+            if keep_refusal and not special:
+                raise
+            failure = trouble.explain(refusal, self.account, doing)
+        except trouble.TROUBLE as error:
+            self._drop()
+            failure = trouble.explain(error, self.account, doing)
+        except BaseException:
+            self._drop()
+            raise
+        raise failure  # outside the handler: what the server sent does not travel along as the error's context
+
+    def _drop(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire:
+            wire.close()
+
+    def missing(self, folder: str, refusal: Refused) -> NoReturn:
+        """A refusal about a folder: it is not there, or it is and may not be used."""
+        every = self.folders()
+        words = trouble.said(refusal.text)
+        if folder in every:
+            detail = f"{folder} is there, but the server refuses it to {self.account.user}: {words}."
+            raise FolderMissing(detail, fix="Check the permissions on the folder.", where=self.account.name) from None
+        near = ", ".join(names.similar(folder, every)) or "none"
+        detail = f"{folder} was not found; the server said {words}. Similar folders: {near}."
+        raise FolderMissing(detail, fix="Correct the name or create the folder.", where=self.account.name) from None
