@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from triage.errors import Temporary, TriageError
 
-RETRY_AFTER = [2, 10]  # seconds; a mailbox that fails longer is tried again by the next scheduled run
+RETRY_AFTER = (2.0, 10.0)  # seconds; a mailbox that fails longer is tried again by the next scheduled run
 
 
 class Outcome(Protocol):
@@ -33,16 +33,15 @@ def is_temporary(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
 
 def as_task(operation: Callable[..., Any], *arguments: Any) -> Any:
     """Run the operation as a task of the current flow run and return what it returns."""
-    wrapped = task(
-        operation,
+    as_prefect_task = task(
         name=operation.__name__.replace("_", "-"),
         persist_result=False,
         cache_policy=NO_CACHE,
         retries=len(RETRY_AFTER),
-        retry_delay_seconds=RETRY_AFTER,
+        retry_delay_seconds=list(RETRY_AFTER),
         retry_condition_fn=is_temporary,
     )
-    return wrapped(*arguments)
+    return as_prefect_task(operation)(*arguments)
 
 
 def ended(outcome: Outcome) -> dict[str, Any]:

@@ -17,4 +17,5 @@ def intake(mailboxes: list[str] | None = None) -> dict[str, Any]:
     log = get_run_logger()
     with open_desk() as desk:
         outcome = cycle.intake(desk, mailboxes, call=as_task, say=log.info)
-    return ended(outcome)
+    found: dict[str, Any] = ended(outcome)
+    return found

@@ -17,4 +17,5 @@ def watch() -> dict[str, Any]:
     log = get_run_logger()
     with open_desk() as desk:
         outcome = cycle.watch(desk, call=as_task, say=log.info)
-    return ended(outcome)
+    found: dict[str, Any] = ended(outcome)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -310,6 +310,11 @@ def test_yaml_is_read_as_version_1_2_whatever_it_claims() -> None:
     assert isinstance(old, dict) and (old["a"], old["b"], old["c"]) == ("NO", "09:00", "off")
 
 
+def test_a_byte_order_mark_is_read_and_kept_in_the_text() -> None:
+    found, wrong = read(b"\xef\xbb\xbfa: 1\n")
+    assert found.data == {"a": 1} and not wrong and found.text.encode().startswith(b"\xef\xbb\xbf")
+
+
 def test_every_double_key_is_told_with_both_lines() -> None:
     _, wrong = read("a: 1\nb:\n  c: 1\n  c: 2\na: 2\n")
     assert wrong == [
@@ -394,6 +399,12 @@ def test_init_never_overwrites_and_a_second_run_adds_only_what_is_missing(tmp_pa
     assert (tmp_path / "people.yaml").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.parametrize("name", ["Lead", "Safety Officer", "", "Øystein Ødegård", "張 偉", "desk"])
+def test_the_first_config_loads_whatever_the_first_person_is_called(tmp_path: Path, name: str) -> None:
+    config.write_starter(tmp_path, replace(ANSWERS, name=name or "x", country=None, subdivision=None))
+    assert len(config.load(tmp_path).roster.people) == 1
+
+
 @pytest.mark.parametrize("name", config.FILES)
 def test_an_edit_changes_its_own_line_and_no_other(name: str) -> None:
     text = (SHIPPED / name).read_text(encoding="utf-8")
@@ -420,7 +431,8 @@ def test_every_key_has_help_in_its_schema() -> None:
     assert set(found) == set(config.FILES)
     for name, schema in found.items():
         json.dumps(schema)
-        for key, value in schema["properties"].items():
-            # pydantic leaves the help to the part itself where both say the same
-            part = schema.get("$defs", {}).get(value.get("$ref", "").rpartition("/")[2], {})
-            assert value.get("description") or part.get("description"), f"{name}: {key} has no help"
+        for part in (schema, *schema.get("$defs", {}).values()):
+            for key, value in part.get("properties", {}).items():
+                # pydantic leaves the help to the part itself where both say the same
+                inner = schema.get("$defs", {}).get(value.get("$ref", "").rpartition("/")[2], {})
+                assert value.get("description") or inner.get("description"), f"{name}: {key} has no help"

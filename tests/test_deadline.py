@@ -101,10 +101,10 @@ def test_internal_notes_receipts_and_automatic_mail_stop_nothing() -> None:
 
 def test_a_phone_answer_entered_late_counts_from_when_it_was_given() -> None:
     story = desk("urgent").opens("Mon 02 Mar 2026 10:00")
-    assert story.sweep("Mon 02 Mar 2026 14:05") == ["first_response/1", "acceptance/0"]  # breach and step on the books
+    assert story.sweep("Mon 02 Mar 2026 14:05") == ["first_response/1"]  # breach and step are on the books
     story.tell("replied", "Mon 02 Mar 2026 13:30", recorded="Mon 02 Mar 2026 15:00", channel="phone")
     assert story.state("first_response", "Mon 02 Mar 2026 15:00") == "met"
-    assert [t.target for t in story.case.taken if not t.skipped] == ["first_response", "acceptance"]  # history stays
+    assert [t.target for t in story.case.taken if not t.skipped] == ["first_response"]  # history stays
 
 
 def test_a_bounced_answer_lets_the_clock_run_on_from_the_receipt() -> None:

@@ -98,13 +98,25 @@ def test_the_parts_are_those_the_standard_library_finds() -> None:
 
 
 def _standard_texts(message: StandardMessage) -> list[str] | None:
+    """The plain texts in order; None for what the two read differently on purpose (HTML, files, two of a kind)."""
     out = []
     for part in message.walk():
+        if part.get_content_type() == "multipart/alternative":
+            kinds = [child.get_content_type() for child in part.walk()]
+            if kinds.count("text/plain") > 1:
+                return None
         if part.get_content_type() == "text/html" or part.get_content_type().startswith("message/"):
             return None
         if part.get_content_type() == "text/plain" and not part.is_multipart():
             if part.get_filename() or part.get_content_disposition() == "attachment":
                 return None
+            if part.get("Content-Transfer-Encoding", "7bit").lower() not in (
+                "7bit",
+                "8bit",
+                "base64",
+                "quoted-printable",
+            ):
+                return None  # "8 bit", trailing spaces: the standard library leaves such a text encoded
             data = part.get_payload(decode=True)
             assert isinstance(data, bytes)
             out.append(charset.decode(data, part.get_content_charset() or "").text)

@@ -70,7 +70,7 @@ def test_every_rule_that_does_not_match_says_which_condition_failed() -> None:
     assert [(m.rule, m.why) for m in found.misses] == [
         ("money", "type is delivery, not billing"),
         ("soon", "flag is fraud, not legal_threat"),
-        ("unsure", "confidence_below is 0.91, not below 0.6"),
+        ("unsure", "confidence is 0.91, not below 0.6"),
     ]
 
 

@@ -204,7 +204,10 @@ def _flights(
 ) -> list[_Flight]:
     if not case.is_open:
         return []
-    flights = [_of_deadline(case, d, ladder) for d in deadlines if d.running and d.due is not None]
+    owed = [d for d in deadlines if d.running and d.due is not None]
+    late = [d for d in owed if d.breached_at is not None]
+    worst = min(late, key=lambda d: (d.due, d.key), default=None)  # one clock pages on, not each of them
+    flights = [_of_deadline(case, d, ladder, d is worst) for d in owed]
     flights += _of_promises(case, ladder, calendar, now)
     flights += _of_chases(case, ladder)
     flights += _of_counts(case, ladder)
@@ -220,7 +223,7 @@ def _key(case: Case, target: str, name: str, cycle: int, step: str) -> str:
     return "/".join(part for part in (str(case.id), target, name, str(cycle), step) if part)
 
 
-def _of_deadline(case: Case, deadline: Deadline, ladder: Ladder) -> _Flight:
+def _of_deadline(case: Case, deadline: Deadline, ladder: Ladder, pages: bool) -> _Flight:
     target, name, cycle = deadline.target.value, deadline.name, deadline.cycle
     rungs = []
     for step in ladder.of(deadline.target):
@@ -237,7 +240,10 @@ def _of_deadline(case: Case, deadline: Deadline, ladder: Ladder) -> _Flight:
     why = "due soon" if deadline.breached_at is None else "overdue"
     if deadline.breached_at is not None and deadline.cause in ("by raise", "by policy change"):
         why = f"overdue {deadline.cause}"
-    return _Flight(target, name, cycle, _repeating(case, ladder, tuple(rungs), deadline.track.calendar), why)
+    flight = tuple(rungs)
+    if pages:
+        flight = _repeating(case, ladder, flight, deadline.track.calendar)
+    return _Flight(target, name, cycle, flight, why)
 
 
 def _repeating(case: Case, ladder: Ladder, rungs: tuple[_Rung, ...], calendar: BusinessCalendar) -> tuple[_Rung, ...]:

@@ -68,7 +68,7 @@ class Condition:
         """None where the condition holds, else one clause that says why not."""
         if self.holds(facts):
             return None
-        return f"{self.key} is {self.found(facts)}, not {self.shown()}"
+        return f"{self.key.removesuffix('_below')} is {self.found(facts)}, not {self.shown()}"
 
     def shown(self) -> str:
         if self.key == CONFIDENCE_BELOW and isinstance(self.wants, frozenset):

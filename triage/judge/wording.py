@@ -44,8 +44,7 @@ _SIGN_OFF = re.compile(
     re.IGNORECASE,
 )
 _TITLES = frozenset(
-    "Mr Mrs Ms Miss Mx Dr Prof Herr Herrn Frau Mme Mlle Monsieur Madame Sr Sra Srta Señor Señora Doña Sig Signor Signora Dott Dhr"
-    " Mevr Mevrouw Meneer Senhor Senhora Dona".split()
+    ["Mr", "Mrs", "Ms", "Miss", "Mx", "Dr", "Prof", "Herr", "Herrn", "Frau", "Mme", "Mlle", "Monsieur", "Madame", "Sr", "Sra", "Srta", "Señor", "Señora", "Doña", "Sig", "Signor", "Signora", "Dott", "Dhr", "Mevr", "Mevrouw", "Meneer", "Senhor", "Senhora", "Dona"]
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[.!?\n]")
 _SHORT_NOT = {
@@ -54,11 +53,10 @@ _SHORT_NOT = {
     "arent": ("are", "not"), "cannot": ("can", "not"), "u": ("you",), "ur": ("your",), "pls": ("please",), "plz": ("please",), "thx": ("thanks",),
 }  # fmt: skip
 _TAILS: dict[str, tuple[str, ...]] = {"s": (), "d": (), "m": (), "ve": ("have",), "re": ("are",), "ll": ("will",)}
-_ELIDED = frozenset("qu dell nell all dall sull un quest".split())  # l', d', j', c' are short enough to be known by that
-_PERSON = frozenset("he she him her his hers himself herself il elle el ella lui hij ele ela dele dela".split())
+_ELIDED = frozenset(["qu", "dell", "nell", "all", "dall", "sull", "un", "quest"])  # l', d', j', c' are short enough to be known by that
+_PERSON = frozenset(["he", "she", "him", "her", "his", "hers", "himself", "herself", "il", "elle", "el", "ella", "lui", "hij", "ele", "ela", "dele", "dela"])
 _YOU = frozenset(
-    "you your yours ye du dich dir dein deine deinen deinem deiner sie ihnen ihr ihre ihren ihrem ihrer euch euer eure tu te toi ton ta tes vous votre vos"
-    " usted ustedes vosotros vuestro vuestra tuyo voi vostro vostra vostri je jij jou jouw u uw jullie voce voces vosso vossa".split()
+    ["you", "your", "yours", "ye", "du", "dich", "dir", "dein", "deine", "deinen", "deinem", "deiner", "sie", "ihnen", "ihr", "ihre", "ihren", "ihrem", "ihrer", "euch", "euer", "eure", "tu", "te", "toi", "ton", "ta", "tes", "vous", "votre", "vos", "usted", "ustedes", "vosotros", "vuestro", "vuestra", "tuyo", "voi", "vostro", "vostra", "vostri", "je", "jij", "jou", "jouw", "u", "uw", "jullie", "voce", "voces", "vosso", "vossa"]
 )
 
 

@@ -21,6 +21,7 @@ from triage.judge.route import Facts
 from triage.operations import cards, opening
 from triage.operations.casebook import Draft, put, read, reserve
 from triage.words import Disposition, Urgency
+from triage.world.reader import Reading
 from triage.world.store import cases, mails, register
 
 Verb = Callable[["Deed"], str]
@@ -229,9 +230,11 @@ def _route_again(deed: Deed) -> str:
     case, desk = deed.draft.case, deed.desk
     if case.ownership.accepted_at is not None:
         return ""
+    first = next((m for m in mails.of_case(deed.tx, case.id) if m["direction"] == "in"), None)
     facts = Facts(
         complaint_type=case.complaint_type, secondary=case.secondary, disposition=case.disposition, urgency=case.urgency,
         flags=frozenset(f.name for f in case.flags), language=case.language, customer=case.customer, confidence=1.0,
+        named_staff=_named(deed, first), previous_owner=case.owner if case.complaint_type == "handling" else None,
     )  # fmt: skip
     routed = route.decide(desk.config.ruleset, facts, desk.config.roster, opening.load(deed.tx), deed.at)
     if routed.owner == case.owner or (routed.pool is not None and routed.pool == case.pool):
@@ -242,6 +245,18 @@ def _route_again(deed: Deed) -> str:
     owner = desk.config.roster.emails((now.owner,), deed.at)
     put(desk, deed.tx, notice.assignment(card, owner, now.ownership.seq))
     return cards.name_of(desk, routed.owner)
+
+
+def _named(deed: Deed, mail: Mapping[str, Any] | None) -> frozenset[str]:
+    """The colleagues whom the customer's own words name: a case never goes to them."""
+    if mail is None:
+        return frozenset()
+    raw = deed.desk.raw.read(deed.tx, [mail["sha256"]])[mail["sha256"]]
+    found = deed.desk.reader.read([(0, raw)])[0][1]
+    if not isinstance(found, Reading):
+        return frozenset()
+    text = f"{found.message.subject}\n{found.body.new_text}"
+    return route.named_staff(text, deed.desk.config.roster)
 
 
 def _merge(deed: Deed) -> str:

@@ -110,6 +110,7 @@ def routing(desk: Desk, tx: Connection, verdict: Verdict, judged: Judged, mailbo
         mailbox=mailbox,
         customer=customer,
         confidence=verdict.confidence.get("type"),
+        threshold=desk.thresholds.type_confidence,
         review=verdict.review,
         customer_open_owner=open_owner,
         previous_owner=open_owner if verdict.complaint_type == "handling" else None,

@@ -26,19 +26,19 @@ class SecretMissing(Permanent):
     """A password or key is not there."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A value that is only seen where it is used."""
+    """A value that is only seen where it is used. No dataclass: `asdict` would look inside."""
 
-    _value: str
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
 
     def reveal(self) -> str:
         return self._value
 
     def __repr__(self) -> str:
         return "Secret(...)"
-
-    __str__ = __repr__
 
 
 class SecretSource(Protocol):

@@ -76,19 +76,33 @@ class FactsPart(Part):
     """A case in small, for `examples`."""
 
     type: Name | None = None
+    """Complaint type."""
     secondary: Names = ()
+    """Further complaint types."""
     disposition: Name = "complaint"
+    """What the mail is treated as."""
     urgency: str = "normal"
+    """critical, urgent, normal or low."""
     flags: Names = ()
+    """Risk flags and history flags."""
     language: str = "en"
+    """ISO 639-1, or und."""
     mailbox: str = ""
+    """Name of the mailbox it came to."""
     customer: str = "customer@example.org"
+    """The customer's address."""
     confidence: float = 1.0
+    """Probability of the complaint type; the threshold counts as 0.60 here."""
     review: bool = False
+    """Whether a person is asked to decide."""
     open_owner: Name | None = None
+    """Who has this customer's open case."""
     previous_owner: Name | None = None
+    """Who handled it before."""
     names_staff: Names = ()
+    """People whom the mail names."""
     text: str = ""
+    """The customer's words."""
 
 
 class ExamplePart(Part):
@@ -146,16 +160,22 @@ class InformPart(Part):
     """People told of every such case, whichever rule gives it its owner."""
 
     name: Name
+    """What the line is about."""
     when: WhenPart
+    """Conditions that must all hold."""
     inform: Names = Field(min_length=1)
+    """People, roles or pools."""
 
 
 class PolicyLinePart(Part):
     """The policy of such cases, unless their rule names one."""
 
     name: Name
+    """What the line is about."""
     when: WhenPart
+    """Conditions that must all hold."""
     policy: Name
+    """A policy of policies.yaml."""
 
 
 class AlwaysPart(Part):

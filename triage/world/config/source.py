@@ -70,14 +70,14 @@ def read(name: str, raw: bytes) -> tuple[Source, tuple[Problem, ...]]:
     if len(raw) > MOST_BYTES:
         return Source(name, ""), (Problem(f"{name}:1", f"The file is larger than {MOST_BYTES} bytes."),)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         return Source(name, ""), (Problem(f"{name}:{line}", "The file is not UTF-8.", "Save it as UTF-8."),)
     try:
         yaml = YAML(typ="rt", pure=True)
         yaml.Composer = _Bounded
-        return _unfold(name, text, yaml.compose(text))
+        return _unfold(name, text, yaml.compose(text.removeprefix("\ufeff")))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1

@@ -18,6 +18,7 @@ import triage
 from triage.errors import NotFound, Permanent
 from triage.world.config.desk_parts import moment
 from triage.world.config.reading import FILES
+from triage.world.config.team import RESERVED
 
 _EXAMPLE_DOMAIN = "alderfinch.example"
 Tls = Literal["implicit", "starttls", "none"]
@@ -126,7 +127,6 @@ def starter_files(answers: Answers) -> Mapping[str, str]:
             **{("mailboxes", 0, key): getattr(answers, key) for key in ("host", "port", "tls", "user")},
             ("mailboxes", 0, "password", "env"): answers.password,
             ("mailboxes", 0, "folders", "intake"): list(answers.intake),
-            ("mailboxes", 0, "start_from"): moment(answers.start_from),
         },
         "calendars.yaml": {("calendars", "standard", "zone"): answers.zone},
         "notices.yaml": {
@@ -142,6 +142,8 @@ def starter_files(answers: Answers) -> Mapping[str, str]:
     for name, edits in changes.items():
         for path, value in edits.items():
             texts[name] = edit(texts[name], path, value)
+    live = f"    start_from: {moment(answers.start_from)}   # older mail is recorded but opens no case"
+    texts["mailboxes.yaml"] = re.sub(r"(?m)^ +# start_from: .*$", live, texts["mailboxes.yaml"])
     texts["calendars.yaml"] = _holidays(texts["calendars.yaml"], answers)
     texts["people.yaml"] = _people(answers)
     texts["routing.yaml"] = _without_examples(texts["routing.yaml"])
@@ -215,10 +217,11 @@ def _slug(name: str) -> str:
 def _people(answers: Answers) -> str:
     """One person in every pool and role: more are added by hand, the names of pools and roles stay."""
     key = _slug(answers.name.split()[0] if answers.name.split() else "you")
-    if key in ("fallback", "lead", "manager", "director", "owner", "desk", "billing", "support", "privacy", "review"):
+    in_pools, in_roles = _shipped_keys("pools"), _shipped_keys("roles")
+    if key in RESERVED.union(in_pools, in_roles):
         key = f"{key}_1"
-    pools = "\n".join(f"  {pool}: {{members: [{key}]}}" for pool in _shipped_keys("pools"))
-    roles = "\n".join(f"  {role}: [{key}]" for role in _shipped_keys("roles"))
+    pools = "\n".join(f"  {pool}: {{members: [{key}]}}" for pool in in_pools)
+    roles = "\n".join(f"  {role}: [{key}]" for role in in_roles)
     return f"""\
 # Who works here. The short names stand in routing.yaml and escalation.yaml; each is used once.
 # Add your colleagues and share the pools and roles out among them; a role goes to the first who is there.
