@@ -15,7 +15,7 @@ from triage.operations import cycle
 def dispatch() -> dict[str, Any]:
     """Raises at its end where the SMTP server did not take what was due."""
     log = get_run_logger()
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         outcome = cycle.dispatch(desk, call=as_task, say=log.info)
     found: dict[str, Any] = ended(outcome)
     return found

@@ -15,7 +15,7 @@ from triage.operations import cycle
 def intake(mailboxes: list[str] | None = None) -> dict[str, Any]:
     """One look at every mailbox (or the named ones). Raises at its end where mail was left behind."""
     log = get_run_logger()
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         outcome = cycle.intake(desk, mailboxes, call=as_task, say=log.info)
     found: dict[str, Any] = ended(outcome)
     return found

@@ -14,7 +14,7 @@ from triage.operations import look
 @flow(name="report", persist_result=False, validate_parameters=False)
 def report(days: int = 7) -> dict[str, Any]:
     """Figures only: no name, no address, no word of any mail."""
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         figures = look.report(desk, days)
     create_markdown_artifact(key="triage-report", markdown=look.report_markdown(figures), description=f"{days} days")
     return figures

@@ -14,6 +14,6 @@ from triage.operations import teach
 def retrain() -> dict[str, Any]:
     """A refused candidate is kept aside and is no failure: the model in use goes on."""
     log = get_run_logger()
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         outcome = teach.retrain(desk, say=log.info)
     return outcome.as_counts()

@@ -15,7 +15,7 @@ from triage.operations import cycle
 def watch() -> dict[str, Any]:
     """Reminders, escalations and stand-ins; then the invariant: no open case without one owner and a next deadline."""
     log = get_run_logger()
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         outcome = cycle.watch(desk, call=as_task, say=log.info)
     found: dict[str, Any] = ended(outcome)
     return found

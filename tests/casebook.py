@@ -91,8 +91,8 @@ class Story:
 
     def opens(self, when: str, *, recorded: str | None = None, **data: Any) -> Story:
         known: dict[str, Any] = {
-            "case_id": 1, "number": "C-1", "disposition": "complaint", "urgency": self.urgency, "customer": "c@example.com",
-            "owner": "ann@desk.example", "policy": self.policies.default, **data,
+            "case_id": 1, "number": "C-1", "disposition": "complaint", "urgency": self.urgency,
+            "customer": "c@example.com", "owner": "ann@desk.example", "policy": self.policies.default, **data,
         }  # fmt: skip
         return self.tell("opened", when, mail=True, recorded=recorded, **known)
 

@@ -72,7 +72,7 @@ HEADER_BLOCKS = [
     "De: Atención <care@ours.example>\nEnviado el: lunes, 2 de marzo de 2026 9:12\nPara: Jo Bloggs\nAsunto: Hervidor",
     "Da: Assistenza <care@ours.example>\nInviato: lunedì 2 marzo 2026 09:12\nA: Jo Bloggs\nOggetto: Bollitore",
     "Van: Service <care@ours.example>\nVerzonden: maandag 2 maart 2026 09:12\nAan: Jo Bloggs\nOnderwerp: Waterkoker",
-    "De: Apoio <care@ours.example>\nEnviado: segunda-feira, 2 de março de 2026 09:12\nPara: Jo Bloggs\nAssunto: Chaleira",
+    "De: Apoio <care@ours.example>\nEnviado: segunda-feira, 2 de março de 2026 09:12\nPara: Jo\nAssunto: Chaleira",
     "*From:* Care <care@ours.example>\n*Date:* Monday, 2 March 2026 at 09:12\n*To:* Jo Bloggs\n*Subject:* Kettle",
 ]
 
@@ -240,7 +240,7 @@ def test_a_sentence_below_the_closing_is_kept() -> None:
     [
         "This e-mail and any attachments are confidential.\nIf you are not the intended recipient, notify the sender.",
         "CONFIDENTIALITY NOTICE: this message may be legally privileged.",
-        "Diese E-Mail enthält vertrauliche und rechtlich geschützte Informationen. Wenn Sie nicht der richtige Adressat sind,\n"
+        "Diese E-Mail enthält vertrauliche und geschützte Informationen.\nWenn Sie nicht der richtige Adressat sind, "
         "informieren Sie bitte den Absender.",
         "Ce message et ses pièces jointes est confidentiel et à l'usage exclusif du destinataire.",
         "Este mensaje y sus anexos contienen información confidencial de uso exclusivo.",
@@ -300,7 +300,7 @@ def test_a_copied_header_under_a_forwarding_subject_is_a_forwarded_mail(prefix: 
 
 
 def test_a_forwarded_mail_keeps_its_own_quotes_and_signature_apart() -> None:
-    inner = "Where is it?\n\nRegards,\nAnn\nOrder OB-40217\n\nOn Mon, 2 Mar 2026 at 09:12, Care <c@ours.example> wrote:\n> soon"
+    inner = f"Where is it?\n\nRegards,\nAnn\nOrder OB-40217\n\n{REPLY_HEADERS[0]}\n> soon"
     seen = words(f"FYI\n\n---------- Forwarded message ---------\n{HEADER_BLOCKS[0]}\n\n{inner}")
     assert seen.forwarded is not None
     assert seen.forwarded.text == "Where is it?" and "OB-40217" in seen.forwarded.signature

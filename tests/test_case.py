@@ -108,7 +108,7 @@ def test_an_answer_found_late_counts_from_when_it_was_sent() -> None:
 
 def test_a_mail_is_put_on_a_case_once() -> None:
     story = opened().replies("Mon 23 Nov 2026 10:00")
-    with pytest.raises(NotAllowed, match="Mail 2 is on case 1 already"):
+    with pytest.raises(NotAllowed, match="Mail 2 is on case C-1 already"):
         story.tell("replied", "Mon 23 Nov 2026 10:00", mail=2)
 
 
@@ -123,7 +123,7 @@ def test_the_first_answer_accepts_the_assignment() -> None:
     story = opened()
     assert story.case.ownership.accepted_at is None
     assert wall(story.replies("Mon 23 Nov 2026 10:00").case.ownership.accepted_at) == "Mon 23 Nov 2026 10:00"
-    with pytest.raises(NotAllowed, match="accepted case 1 already"):
+    with pytest.raises(NotAllowed, match="accepted case C-1 already"):
         story.tell("accepted", "Mon 23 Nov 2026 11:00")
 
 
@@ -238,7 +238,7 @@ def test_a_change_of_owner_counts_as_a_hand_off_once_the_first_has_accepted() ->
     assert story.case.handoffs == 0
     story.tell("accepted", "Mon 23 Nov 2026 09:20").tell("assigned", "Mon 23 Nov 2026 10:00", owner="cy", why="skills")
     assert (story.case.handoffs, story.case.owner) == (1, "cy")
-    with pytest.raises(NotAllowed, match="cy owns case 1 already"):
+    with pytest.raises(NotAllowed, match="cy owns case C-1 already"):
         story.tell("assigned", "Mon 23 Nov 2026 11:00", owner="cy", why="again")
 
 

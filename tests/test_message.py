@@ -330,6 +330,7 @@ def test_without_a_message_id_two_deliveries_still_have_one_logical_key() -> Non
         ('"=?utf-8?Q?J=C3=B6?=" <jo@example.com>', [("Jö", "jo@example.com")]),
         ('"Jo \\"the\\" Bloggs" <jo@example.com>', [('Jo "the" Bloggs', "jo@example.com")]),
         ("Jo Bloggs <jo@example.com", [("Jo Bloggs", "jo@example.com")]),
+        ("Bloggs, Jo <jo@example.com>, a@b.c", [("Bloggs, Jo", "jo@example.com"), ("", "a@b.c")]),
         ("mailto:jo@example.com", [("", "jo@example.com")]),
         ("jo@exämple.com", [("", "jo@exämple.com")]),
         ("jo@example.com, JO@example.com", [("", "jo@example.com")]),

@@ -16,13 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triage.errors import NotFound
+from triage.errors import ConfigInvalid, NotFound
 from triage.judge.urgency import Thresholds
 from triage.mail.screen import Ours
 from triage.world import clock, config, inbox, mailer, settings, signin
 from triage.world.config import Config, MailboxPart, ServerPart
 from triage.world.reader import Reader
 from triage.world.settings import Settings
+from triage.world.store import register
 from triage.world.store.database import Database, migrate
 from triage.world.store.raw import RawStore
 from triage.world.tls import Tls
@@ -125,7 +126,7 @@ class Judge:
 
         return artefact.load(self.model_folder)
 
-    @property
+    @cached_property
     def model_folder(self) -> Path:
         """Models trained here come first; the shipped one serves until there is one."""
         from triage.world import artefact
@@ -150,6 +151,7 @@ class Desk(Judge):
     database: Database
     reached: Callable[[str], None] = field(default=lambda step: None)
     reader: Reader = field(default_factory=Reader)
+    refused: ConfigInvalid | None = None  # the config files as they are now are not those that run
 
     def __post_init__(self) -> None:
         super().__init__(self.settings, self.config, self.now)
@@ -246,21 +248,55 @@ def open_desk(
     conf: Config | None = None,
     now: Callable[[], datetime] = clock.now,
     reached: Callable[[str], None] = lambda step: None,
+    last_good: bool = False,
 ) -> Iterator[Desk]:
-    """Open the desk: settings, config, register at the newest schema. Raises ConfigInvalid, DatabaseUnavailable ..."""
+    """Open the desk: settings, config, register at the newest schema. Raises ConfigInvalid, DatabaseUnavailable ...
+
+    `last_good`: for what runs unattended. Where the config files are refused, the last version the program ran with
+    goes on, and `desk.refused` says what is wrong with the files.
+    """
     found = found or settings.load()
-    conf = conf or config.load(found.config)
+    refused: ConfigInvalid | None = None
+    if conf is None:
+        try:
+            conf = config.load(found.config)
+        except ConfigInvalid as error:
+            if not last_good:
+                raise
+            refused = error
+    with open_register(found) as database:
+        conf = conf or last_good_config(database)
+        if conf is None:
+            assert refused is not None
+            raise refused
+        desk = Desk(found, conf, now, database, reached, refused=refused)
+        try:
+            yield desk
+        finally:
+            desk.reader.close()
+
+
+@contextmanager
+def open_register(found: Settings) -> Iterator[Database]:
+    """The database at the newest schema. Raises DatabaseUnavailable ..."""
     database = Database(found.database_url)
     try:
         migrate(database)
-    except BaseException:
-        database.close()
-        raise
-    desk = Desk(found, conf, now, database, reached)
-    try:
-        yield desk
+        yield database
     finally:
-        desk.close()
+        database.close()
+
+
+def last_good_config(database: Database) -> Config | None:
+    """The config the program last ran with that it still accepts; None where there never was one."""
+    with database.read() as tx:
+        versions = register.config_versions(tx)
+    for row in versions:
+        try:
+            return config.load_files({name: text.encode() for name, text in row["files"].items()})
+        except ConfigInvalid:
+            continue  # kept by an older program that knew other keys
+    return None
 
 
 @contextmanager

@@ -214,35 +214,37 @@ def _flights(
     accept = acceptance_due(case, ladder, calendar)
     if accept is not None:
         cycle = max(case.ownership.seq, _urgency_change(case).seq)
-        rung = _Rung(_key(case, "acceptance", "", cycle, "0"), 0, ("owner_deputy",), stamp(accept))
+        rung = _Rung(f"{_stem(case, 'acceptance', '', cycle)}/0", 0, ("owner_deputy",), stamp(accept))
         flights.append(_Flight("acceptance", "", cycle, (rung,), "not accepted in time"))
     return flights
 
 
-def _key(case: Case, target: str, name: str, cycle: int, step: str) -> str:
-    return "/".join(part for part in (str(case.id), target, name, str(cycle), step) if part)
+def _stem(case: Case, target: str, name: str, cycle: int) -> str:
+    """What the keys of one flight have in common; the step's name follows."""
+    return f"{case.id}/{target}/{name}/{cycle}" if name else f"{case.id}/{target}/{cycle}"
 
 
 def _of_deadline(case: Case, deadline: Deadline, ladder: Ladder, pages: bool) -> _Flight:
     target, name, cycle = deadline.target.value, deadline.name, deadline.cycle
+    stem, urgency, track = _stem(case, target, name, cycle), case.urgency, deadline.track
     rungs = []
     for step in ladder.of(deadline.target):
         if step.level == 0 and deadline.reminders:  # a limit of law brings its own
             for number, moment in enumerate(deadline.reminders, start=1):
-                key = _key(case, target, name, cycle, f"{step.label}.{number}")
+                key = f"{stem}/{step.label}.{number}"
                 rungs.append(_Rung(key, 0, step.roles, stamp(moment)))
             continue
         if step.level and deadline.cause == "may lapse":
             continue  # an opportunity that passes is nothing to climb for
-        place = step.place(case.urgency)
-        at = deadline.track.at_percent(place) if isinstance(place, int) else deadline.track.from_due(place)
-        rungs.append(_Rung(_key(case, target, name, cycle, step.label), step.level, step.roles, at))
+        place = step.place(urgency)
+        at = track.at_percent(place) if isinstance(place, int) else track.from_due(place)
+        rungs.append(_Rung(f"{stem}/{step.label}", step.level, step.roles, at))
     why = "due soon" if deadline.breached_at is None else "overdue"
     if deadline.breached_at is not None and deadline.cause in ("by raise", "by policy change"):
         why = f"overdue {deadline.cause}"
     flight = tuple(rungs)
     if pages:
-        flight = _repeating(case, ladder, flight, deadline.track.calendar)
+        flight = _repeating(case, ladder, flight, track.calendar)
     return _Flight(target, name, cycle, flight, why)
 
 
@@ -274,7 +276,7 @@ def _of_promises(case: Case, ladder: Ladder, calendar: BusinessCalendar, now: in
             place = step.place(case.urgency)
             start = stamp(promise.due)
             at = start if index == 0 or isinstance(place, int) else place.end(calendar, start)
-            key = _key(case, "promise", promise.name, promise.seq, step.label)
+            key = f"{_stem(case, 'promise', promise.name, promise.seq)}/{step.label}"
             rungs.append(_Rung(key, step.level, step.roles, at))
         flights.append(_Flight("promise", promise.name, promise.seq, tuple(rungs), "broken promise"))
     return flights
@@ -292,7 +294,7 @@ def _of_chases(case: Case, ladder: Ladder) -> list[_Flight]:
         if step.level == 0 or step.level <= reached:
             continue
         chase = case.chases[step.level] if step.level in (1, 2) and step.level < len(case.chases) else None
-        key = _key(case, "chase", "", 1, str(step.level))
+        key = f"{_stem(case, 'chase', '', 1)}/{step.level}"
         rungs.append(_Rung(key, step.level, step.roles, stamp(chase.at) if chase else None))
     return [_Flight("chase", "", 1, tuple(rungs), "the customer keeps asking")] if rungs else []
 
@@ -301,11 +303,11 @@ def _of_counts(case: Case, ladder: Ladder) -> list[_Flight]:
     """Handed about, or reopened again and again: somebody above has to look, once for each further time."""
     flights = []
     if case.handoffs >= ladder.handoffs:
-        rung = _Rung(_key(case, "handoff", "", case.handoffs, "1"), 1, ("lead",), stamp(case.ownership.at))
+        rung = _Rung(f"{_stem(case, 'handoff', '', case.handoffs)}/1", 1, ("lead",), stamp(case.ownership.at))
         flights.append(_Flight("handoff", "", case.handoffs, (rung,), "handed on too often: decide who owns it"))
     count = case.reopenings
     if count >= ladder.reopenings:
         back = max(c.reopened_at for c in case.closings if c.reopened_at and c.reopened_by == "customer")
-        rung = _Rung(_key(case, "reopened", "", count, "2"), 2, ("manager",), stamp(back))
+        rung = _Rung(f"{_stem(case, 'reopened', '', count)}/2", 2, ("manager",), stamp(back))
         flights.append(_Flight("reopened", "", count, (rung,), "the customer came back again"))
     return flights

@@ -64,6 +64,8 @@ class Track:
 
     def at_percent(self, percent: int) -> int | None:
         """The moment at which `percent` of the span is used; beyond 100 counted on from due. None while it rests."""
+        if percent == 100 and self.due is not None:
+            return self.due
         if percent <= 100:
             return reach(self.calendar, self.start, self.budget * percent // 100, self.on_clock, self.pauses)[0]
         if self.due is None:

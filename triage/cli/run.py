@@ -29,7 +29,8 @@ def run(
         raise Misuse(f"There is no engine {engine!r}.", fix="Use plain or prefect.")
     outcome = do(mailbox or None, progress if not as_json else _quiet)
     if as_json:
-        emit([*outcome["mailboxes"], {"escalations": outcome["escalations"], "notices": outcome["notices"]}])
+        last = {name: outcome[name] for name in ("escalations", "notices", "config_refused")}
+        emit([*outcome["mailboxes"], last])
     else:
         print(summary(outcome))
     raise typer.Exit(outcome["exit_code"])
@@ -55,7 +56,14 @@ def summary(outcome: dict[str, Any]) -> str:
         + f"\n{steps['escalations']} escalations, {steps['reminders']} reminders; "
         + f"{notices['sent']} notices sent, {notices['held']} held back (notices are {notices['mode']})"
         + "".join(f"\n  {line}" for line in notices["errors"])
+        + refusal(outcome["config_refused"])
     )
+
+
+def refusal(problems: list[str]) -> str:
+    """That the files in the config folder are not those in force, and why."""
+    head = "\nTHE CONFIG WAS REFUSED; the last good version goes on running. `triage config undo` brings it back."
+    return head + "".join(f"\n  {problem}" for problem in problems) if problems else ""
 
 
 @app.command()
@@ -121,7 +129,7 @@ def status(as_json: AsJson = False) -> None:
     from triage.desk import open_desk
     from triage.operations import look
 
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         found = look.status(desk)
     if as_json:
         emit([found])

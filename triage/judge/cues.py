@@ -20,10 +20,9 @@ from triage.judge.sentences import Text, has_words, read
 from triage.mail.body import Body
 from triage.words import Urgency
 
-SHORT = 12  # words: below this a language guess is not trusted and every lexicon is read
 MAX_EVIDENCE = 4  # quotes kept a flag
 
-#: flag -> the floor where its words are found; None sets no floor. "live" ones are lowered where the text says it is past.
+#: flag -> the floor where its words are found; None sets no floor. A breach or fraud that is past is lowered by one.
 FLOORS: dict[str, Urgency | None] = {
     "safety_injury": Urgency.CRITICAL,
     "self_harm": Urgency.CRITICAL,
@@ -40,8 +39,10 @@ FLOORS: dict[str, Urgency | None] = {
     "wants_manager": None,
     "threat_to_staff": None,
 }
+#: flags that parts in neighbouring sentences make together, where no single wording does
+_TOGETHER = {"discrimination": ("identity", "slight"), "data_breach": ("other_person", "private_data", "seen")}
 _PAST_LOWERS = ("data_breach", "fraud")
-_OWN_NEGATION = frozenset({"self_harm", "data_breach", "fraud", "discrimination", "vulnerable", "data_rights_request"})
+_OWN_NEGATION = frozenset({"self_harm", "data_breach", "fraud", "discrimination", "data_rights_request"})
 _AFTER_NEGATION = frozenset({"legal_threat", "regulator", "churn_threat", "chargeback", "press", "review_threat"})
 _NOT_BEFORE_BUYING = frozenset({"safety_injury", "regulator", "chargeback", "vulnerable", "data_breach", "fraud"})
 _NOT_FROM_OUTSIDE = frozenset({"safety_injury", "regulator", "legal_threat", "chargeback", "fraud", "data_breach"})
@@ -50,12 +51,13 @@ _NEGATION_REACH = 3  # words before a wording in which a denial counts
 _TIMES = {
     word: n
     for n, words in {
-        2: "second 2nd twice two 2 zweite zweiten zweites zweiter zweimal zwei deuxieme seconde deux segunda segundo dos seconda secondo due "
-        "tweede twee tweemaal dois duas",
-        3: "third 3rd three 3 several multiple many repeatedly numerous countless dritte dritten drittes dritter dreimal drei mehrfach mehrmals "
-        "wiederholt troisieme trois plusieurs tercera tercero tercer tres varias varios terza terzo tre piu_volte derde drie driemaal meerdere "
-        "terceira terceiro muitas",
-        4: "fourth 4th four 4 vierte vierten vierter viermal vier quatrieme quatre cuarta cuarto cuatro quarta quarto quattro vierde quatro",
+        2: "second 2nd twice two 2 zweite zweiten zweites zweiter zweimal zwei deuxieme seconde deux segunda "
+        "segundo dos seconda secondo due tweede twee tweemaal dois duas",
+        3: "third 3rd three 3 several multiple many repeatedly numerous countless dritte dritten drittes "
+        "dritter dreimal drei mehrfach mehrmals wiederholt troisieme trois plusieurs tercera tercero tercer "
+        "tres varias varios terza terzo tre piu_volte derde drie driemaal meerdere terceira terceiro muitas",
+        4: "fourth 4th four 4 vierte vierten vierter viermal vier quatrieme quatre cuarta cuarto cuatro quarta "
+        "quarto quattro vierde quatro",
         5: "fifth 5th five 5 fuenfte funfte fuenften funften cinquieme cinq quinta quinto cinco cinque vijfde vijf",
         6: "sixth 6th six 6 sechste sixieme sexta sexto seis sesta sesto sei zesde zes seventh eighth ninth tenth",
     }.items()
@@ -119,12 +121,10 @@ class Cues:
         return next((one for one in self.flags if one.name == name), None)
 
 
-def languages_of(language: str, words: int) -> tuple[str, ...]:
-    """Which lexicons to read: the mail's own and English; all of them where the language is unknown, not supported or
-    guessed from a few words."""
-    if language not in lexicon.LANGUAGES or words < SHORT:
-        rest = tuple(one for one in lexicon.LANGUAGES if one not in (language, "en"))
-        return (language, "en", *rest) if language in lexicon.LANGUAGES and language != "en" else ("en", *rest)
+def languages_of(language: str) -> tuple[str, ...]:
+    """Which lexicons to read: the mail's own and English; all where the language is unknown or not supported."""
+    if language not in lexicon.LANGUAGES:
+        return lexicon.LANGUAGES
     return ("en",) if language == "en" else (language, "en")
 
 
@@ -143,13 +143,11 @@ def find(
     inner = body.forwarded.text if body.forwarded and (forwarded or not has_words(body.own)) else ""
     text = read(_joined(body.own, subject, attachments, inner))
     own_words = sum(sentence.count for sentence in text.sentences)
-    languages = languages_of(body.language, own_words)
+    languages = languages_of(body.language)
     found = _Found(text, languages)
     flags, history = list(_flags(found)), list(_history(found))
-    flags = _press(found, flags)
-    glance = _glance(found, flags)
-    if glance:
-        flags = [flag for flag in flags if flag.name != "self_harm"]
+    flags = _press(found, _named_ground(found, flags))
+    glance, flags = _despair(found, flags)
     manager = next((flag for flag in flags if flag.name == "wants_manager"), None)
     prior = found.cue("prior_answer")
     if manager and prior:
@@ -176,7 +174,23 @@ def find(
     )
 
 
-_REPLY_PREFIXES = ("re:", "aw:", "sv:", "antw:", "antwort:", "rif:", "r:", "res:", "fwd:", "fw:", "wg:", "tr:", "rv:", "i:", "enc:")
+_REPLY_PREFIXES = (
+    "re:",
+    "aw:",
+    "sv:",
+    "antw:",
+    "antwort:",
+    "rif:",
+    "r:",
+    "res:",
+    "fwd:",
+    "fw:",
+    "wg:",
+    "tr:",
+    "rv:",
+    "i:",
+    "enc:",
+)
 
 
 def _joined(own: str, subject: str, attachments: Sequence[Attached], inner: str) -> str:
@@ -227,7 +241,7 @@ class _Found:
         if hit.section in _NOT_FROM_OUTSIDE and self.by_section.get("outsider"):
             return True
         asked = hit.section in _NOT_BEFORE_BUYING and self.by_section.get("prepurchase")
-        return bool(asked) and self.text.sentences[hit.sentence].question
+        return bool(asked) and (hit.sentence == 0 or self.text.sentences[hit.sentence].question)
 
     def near(self, section: str, hits: Iterable[Hit]) -> bool:
         """Is the section found in a sentence of the hits, or next to one?"""
@@ -241,6 +255,15 @@ class _Found:
             for other in later:
                 if other.first > hit.last and other.sentence - hit.sentence <= 2:
                     return [hit, other]
+        return []
+
+    def together(self, *sections: str) -> list[Hit]:
+        """One hit of each section, none more than a sentence away from the first; [] where one is missing."""
+        first, *rest = [self.good(section) for section in sections] or [[]]
+        for hit in first:
+            near = [next((one for one in hits if abs(one.sentence - hit.sentence) <= 1), None) for hits in rest]
+            if all(near):
+                return [hit, *(one for one in near if one)]
         return []
 
     def evidence(self, hits: Sequence[Hit]) -> tuple[str, ...]:
@@ -274,7 +297,7 @@ def _touched(hit: Hit, idioms: Iterable[Hit]) -> bool:
 
 def _flags(found: _Found) -> Iterable[Flag]:
     for name, floor in FLOORS.items():
-        hits = found.good(name)
+        hits = found.good(name) or found.together(*_TOGETHER.get(name, ()))
         if not hits:
             continue
         live = True
@@ -292,13 +315,26 @@ def _press(found: _Found, flags: list[Flag]) -> list[Flag]:
     return flags
 
 
-def _glance(found: _Found, flags: Sequence[Flag]) -> Cue | None:
-    """A despair idiom without hardship: a person looks, the flag is not set. With hardship it is no idiom."""
-    hits = found.by_section.get("self_harm glance", [])
-    if not hits or any(flag.name == "vulnerable" for flag in flags):
-        return None
-    serious = [hit for hit in found.good("self_harm") if not any(hit.sentence == one.sentence for one in hits)]
-    return None if serious else Cue("self_harm", found.evidence(hits), rule_of(hits[0]))
+def _named_ground(found: _Found, flags: list[Flag]) -> list[Flag]:
+    """A disability that is only named as the ground of discrimination is not a vulnerable customer beside it."""
+    if not any(flag.name == "discrimination" for flag in flags):
+        return flags
+    grounds = found.by_section.get("identity", ())
+    own = [hit for hit in found.good("vulnerable") if not _touched(hit, grounds)]
+    return flags if own else [flag for flag in flags if flag.name != "vulnerable"]
+
+
+def _despair(found: _Found, flags: list[Flag]) -> tuple[Cue | None, list[Flag]]:
+    """A despair idiom ("makes me want to end it all lol") is for a person to look at; with hardship in the mail it is
+    no idiom but the flag."""
+    idioms = found.by_section.get("self_harm glance", [])
+    serious = [hit for hit in found.good("self_harm") if not _touched(hit, idioms)]
+    if not idioms or serious:
+        return None, flags
+    rest = [flag for flag in flags if flag.name != "self_harm"]
+    if any(flag.name == "vulnerable" for flag in rest):
+        return None, [found.flag("self_harm", idioms, FLOORS["self_harm"]), *rest]
+    return Cue("self_harm", found.evidence(idioms), rule_of(idioms[0])), rest
 
 
 def _essential(found: _Found, flags: Sequence[Flag], dependant: Cue | None) -> Iterable[Flag]:
@@ -318,6 +354,8 @@ def _history(found: _Found) -> Iterable[Flag]:
         yield found.flag(f"chased_{min(earlier, 3)}", hits, floor)
     for name in ("broken_promise", "repeat_failure", "reopened"):
         hits = found.good(name)
+        if name == "repeat_failure":  # "I write for the third time" is a chase, not a third failure
+            hits = [hit for hit in hits if not _touched(hit, found.by_section.get("chased_ordinal", ()))]
         if name == "broken_promise" and not hits:
             hits = found.followed("promise", "unkept")
         if hits:

@@ -1,4 +1,4 @@
-"""The customer's own dates: written dates beside an event the customer is bound to, resolved against the time of receipt.
+"""The customer's own dates: dates written beside an event the customer is bound to, resolved against the receipt.
 
 A date alone sets no clock: order dates, past dates and wishes ("please answer by Friday") are left out. A flight, a
 wedding, an operation, a court hearing, a bailiff, a moving day do. All arithmetic is done on local days in the
@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from triage.judge.calendar_words import NUMBERS, WORDS, CalendarWords
+from triage.judge import calendar_words
+from triage.judge.calendar_words import CalendarWords
 from triage.judge.phrases import Hit
-from triage.judge.sentences import Text
+from triage.judge.sentences import Text, wordset
 
 #: hour of the day used where the customer names none
 _MORNING, _AFTERNOON, _EVENING, _DAY_END = time(9), time(15), time(20), time(23, 59)
-_NOON = frozenset("noon midday mittag midi mediodia mezzogiorno meio middag".split())
+_NOON = wordset("noon midday mittag midi mediodia mezzogiorno meio middag")
 _ORDINAL_ENDS = ("st", "nd", "rd", "th", "er", "ste", "de", "e", "o", "a")
+_BEING = wordset("is are am s m re ist sind est sont es son sono e zijn sao")  # present, right before a date
+_SINCE = ("since", "seit", "desde", "depuis")
+_MORNING_OF = wordset("heute guten goede la am jeden gestern per")
 _FAR = timedelta(days=400)
 REACH = 16  # words between event and date in one sentence
 
@@ -36,13 +40,13 @@ class CustomerDate:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A date written at words first..last. `weekday_only` marks a bare weekday, whose tense must be looked at;
+    """A date written at words first..last. `loose` marks a bare weekday or "today", whose tense must be looked at;
     `has_time` says whether an hour was written."""
 
     first: int
     last: int
     at: datetime
-    weekday_only: bool
+    loose: bool
     has_time: bool
 
 
@@ -50,7 +54,7 @@ class Mention:
 class _Day:
     day: date
     used: int
-    weekday_only: bool = False
+    loose: bool = False
     hour: time | None = None
     exact: datetime | None = None
 
@@ -75,10 +79,8 @@ class _Reader:
                 continue
             stop = min(at + found.used, end)
             hour = found.hour or self._hour(max(first, at - 4), min(stop + 5, end), at, stop)
-            moment = found.exact or datetime.combine(
-                found.day, hour or self._default(found.day), self.received.tzinfo
-            )
-            out.append(Mention(at, stop - 1, moment, found.weekday_only, hour is not None or found.exact is not None))
+            moment = found.exact or datetime.combine(found.day, hour or self._default(found.day), self.received.tzinfo)
+            out.append(Mention(at, stop - 1, moment, found.loose, hour is not None or found.exact is not None))
             at = stop
         if not out:
             out += self._bare_hour(first, end)
@@ -96,23 +98,25 @@ class _Reader:
             key = tuple(self.words[at : at + length])
             if len(key) == length and key in calendar.relative:
                 hour = _EVENING if key in calendar.evening else None
-                if self.word(at - 1) in ("since", "seit", "desde", "depuis") or (hour is None and self._is_morning(at)):
+                if self.word(at - 1) in _SINCE or (hour is None and self._is_this_morning(at, length)):
                     return None
-                return _Day(self.today + timedelta(days=calendar.relative[key]), length, hour=hour)
+                ahead = calendar.relative[key]
+                return _Day(self.today + timedelta(days=ahead), length, loose=ahead == 0 and not hour, hour=hour)
         if word in calendar.weekdays:
             return self._weekday(at)
         if word in calendar.months:
             return self._month_first(at)
-        if word in NUMBERS and self.word(at + 1) in calendar.units:
-            return self._span(at, NUMBERS[word])
+        if word in calendar_words.numbers() and self.word(at + 1) in calendar.units:
+            return self._span(at, calendar_words.numbers()[word])
         if word in calendar.weekend and self.word(at - 1) not in calendar.last:
             return self._weekend()
         return None
 
-    def _is_morning(self, at: int) -> bool:
-        """German and Dutch "heute morgen", Spanish "por la mañana": not tomorrow."""
-        before, word = self.word(at - 1), self.words[at]
-        return word in ("morgen", "manana") and before in ("heute", "guten", "goede", "la", "am", "jeden", "gestern", "per")
+    def _is_this_morning(self, at: int, length: int) -> bool:
+        """ "heute morgen" is over, and neither "guten Morgen" nor "por la mañana" is tomorrow."""
+        if self.words[at] == "heute" and length == 1:
+            return self.word(at + 1) in ("morgen", "fruh", "frueh", "vormittag")
+        return self.words[at] in ("morgen", "manana") and self.word(at - 1) in _MORNING_OF
 
     def _weekend(self) -> _Day:
         days = (5 - self.today.weekday()) % 7
@@ -133,11 +137,11 @@ class _Reader:
                     return _Day(explicit.day, step + explicit.used)
         ahead = (number - self.today.weekday()) % 7 or 7
         used = 1
-        if self.word(at + 1) in calendar.week and self.word(at + 2) not in ("or", "and"):
+        if self.word(at + 1) in calendar.week_after and self.word(at + 2) not in ("or", "and"):
             ahead, used = ahead + 7, 2
         elif near & calendar.next and self.today.weekday() + ahead < 7:
             ahead += 7  # "next Friday", said on a Monday, is not this week's
-        return _Day(self.today + timedelta(days=ahead), used, weekday_only=True)
+        return _Day(self.today + timedelta(days=ahead), used, loose=True)
 
     def _numeric(self, word: str) -> _Day | None:
         for sign in "-./":
@@ -170,8 +174,7 @@ class _Reader:
         month = calendar.months.get(self.word(at + step))
         if month:
             year, extra = self._year(at + step + 1)
-            found = self._date(number, month, year, used=step + 1 + extra)
-            return found
+            return self._date(number, month, year, used=step + 1 + extra)
         if self.word(at + 1) in calendar.units:
             return self._span(at, number)
         if (ordinal or self.word(at - 1) in calendar.day_article) and self._bare_day(at):
@@ -268,7 +271,9 @@ class _Reader:
         else:
             if word.endswith(("am", "pm")) and word[:-2].isdigit():
                 hour, pm = word[:-2], word.endswith("pm")
-            elif not (word.isdigit() and (after in self.calendar.hour_words or self.word(at - 1) in self.calendar.before_hour)):
+            elif not (
+                word.isdigit() and (after in self.calendar.hour_words or self.word(at - 1) in self.calendar.before_hour)
+            ):
                 return None
         pm = pm or after == "pm" or (after == "p" and self.word(at + 2) == "m")
         if not hour.isdigit() or len(hour) > 2 or len(minute) > 2:
@@ -288,7 +293,9 @@ class _Reader:
         return []
 
 
-def find(text: Text, hits: Sequence[Hit], received_at: datetime, zone: str, languages: Sequence[str]) -> tuple[CustomerDate, ...]:
+def find(
+    text: Text, hits: Sequence[Hit], received_at: datetime, zone: str, languages: Sequence[str]
+) -> tuple[CustomerDate, ...]:
     """The customer's own dates after `received_at` (aware), earliest first, at most one a kind and moment.
 
     `hits` are the phrases found in `text`; those of the sections "event <kind>" say what the customer is bound to,
@@ -349,13 +356,25 @@ def _mentions(text: Text, number: int, local: datetime, languages: Sequence[str]
     sentence = text.sentences[number]
     words = text.words[sentence.first : sentence.first + sentence.count]
     for language in languages:
-        calendar = WORDS[language]
+        calendar = calendar_words.load(language)
         found = _Reader(text.words, calendar, local).mentions(sentence.first, sentence.count)
         if found:
-            past = not calendar.future.intersection(words) and bool(calendar.past.intersection(words))
+            past = bool(calendar.past.intersection(words))
+            future = bool(calendar.future.intersection(words))
             return [
                 one
                 for one in found
-                if one.at >= local and one.at - local < _FAR and not (one.weekday_only and past)
+                if one.at >= local
+                and one.at - local < _FAR
+                and not (one.loose and past and not _ahead(text, one, future))
             ]
     return []
+
+
+def _ahead(text: Text, mention: Mention, future: bool) -> bool:
+    """In a sentence with past verbs, is this weekday still to come? "It was booked and is on Friday" says so; for
+    "today" only an hour to come does."""
+    if mention.has_time:
+        return True
+    before = text.words[max(0, mention.first - 3) : mention.first]
+    return mention.at.time() != _DAY_END and (future or bool(_BEING.intersection(before)))

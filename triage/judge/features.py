@@ -15,12 +15,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from triage.judge import meaning, wording
+from triage.judge import meaning, sentence, wording
 from triage.judge.concepts import FRAME, stream
 
 KINDS = ("word", "concept", "letters")  # in this order of columns; the numbers of the meaning come last
@@ -28,13 +29,19 @@ _NEAR = 6  # words between the two concepts of a pair
 _LETTERS = (3, 5)
 _CACHE = 100_000  # words remembered with their letters
 
-Analysis = tuple[list[str], list[tuple[int, str]]]  # words, (place, concept)
+
+class Analysis(NamedTuple):
+    """All that the features of a mail are made of."""
+
+    words: list[str]
+    concepts: list[tuple[int, str]]  # (place of the word, concept)
+    sentences: list[str]  # in their own spelling, for a sentence encoder
 
 
 def analyse(subject: str, text: str, language: str) -> Analysis:
-    """The words of a mail and the concepts in them: all that the features are made of."""
-    found = wording.words(subject, text, language)
-    return found, stream(found, language)
+    """Read a mail's own words, masked, and find the concepts in them."""
+    words, sentences = wording.read(subject, text, language)
+    return Analysis(words, stream(words, language), sentences)
 
 
 def word_features(words: Sequence[str]) -> Iterable[str]:
@@ -81,8 +88,8 @@ class Features:
 
     vocabulary: dict[str, dict[str, int]]  # kind -> feature -> column
     weight: NDArray[np.float32]  # a column of the vocabulary: inverse document frequency, 1 + log(...)
-    share: dict[str, float]  # kind, or "meaning" -> how loudly it speaks; 0 or absent: not at all
-    middle: NDArray[np.float32]  # (meaning.SIZE,) the mean meaning of the training mail
+    share: dict[str, float]  # kind, "meaning" or "sentence" -> how loudly it speaks; 0 or absent: not at all
+    middle: NDArray[np.float32]  # (meaning.SIZE + sentence.SIZE,) the mean of the training mail
     _near: dict[str, str] | None = field(default=None, repr=False)
     _letters: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     _spelt: dict[str, str] = field(default_factory=dict, repr=False)
@@ -91,7 +98,8 @@ class Features:
     @property
     def width(self) -> int:
         """The number of columns."""
-        return len(self.weight) + (meaning.SIZE if self.share.get("meaning") else 0)
+        dense = ("meaning", meaning.SIZE), ("sentence", sentence.SIZE)
+        return len(self.weight) + sum(size for kind, size in dense if self.share.get(kind))
 
     @property
     def shown(self) -> int:
@@ -126,14 +134,18 @@ class Features:
 
     def rows(self, analyses: Sequence[Analysis]) -> sparse.csr_matrix:
         """One row a mail, float32."""
-        spelt = [[self.spell(w) for w in words] for words, _ in analyses]
+        spelt = [[self.spell(w) for w in mail.words] for mail in analyses]
         parts = [self._part(kind, analyses, spelt) for kind in KINDS if self.vocabulary.get(kind)]
         if self.share.get("meaning"):
-            raw = self.meanings(spelt)
-            known = np.linalg.norm(raw, axis=1, keepdims=True) > 0
-            unit = _unit(np.where(known, _unit(raw) - self.middle, 0.0))
-            parts.append(sparse.csr_matrix(unit * self.share["meaning"]))
+            parts.append(self._dense("meaning", self.meanings(spelt), self.middle[: meaning.SIZE]))
+        if self.share.get("sentence"):
+            parts.append(self._dense("sentence", sentence.encode(analyses), self.middle[meaning.SIZE :]))
         return sparse.hstack(parts, format="csr", dtype=np.float32)
+
+    def _dense(self, kind: str, raw: NDArray[np.float32], middle: NDArray[np.float32]) -> sparse.csr_matrix:
+        """Directions seen from the middle of the training mail; a mail without any stays at zero."""
+        known = np.linalg.norm(raw, axis=1, keepdims=True) > 0
+        return sparse.csr_matrix(unit(np.where(known, unit(raw) - middle, 0.0)) * self.share[kind])
 
     def meanings(self, spelt: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """(mails, meaning.SIZE): the summed meaning of the words, rare words louder; zeros where no word is known."""
@@ -165,12 +177,12 @@ class Features:
         ends = array("l", [0])
         known = self.vocabulary[kind]
         first = min(known.values(), default=0)  # the columns of a kind stand together
-        for (words, concepts), near in zip(analyses, spelt, strict=True):
+        for mail, near in zip(analyses, spelt, strict=True):
             if kind == "letters":
-                for word in words:
+                for word in mail.words:
                     columns.extend(self._letters_of(word, known))
             else:
-                names = concept_features(concepts) if kind == "concept" else word_features(near)
+                names = concept_features(mail.concepts) if kind == "concept" else word_features(near)
                 columns.extend([c for c in map(known.get, names) if c is not None])
             ends.append(len(columns))
         data = np.ones(len(columns), dtype=np.float32)
@@ -192,6 +204,7 @@ class Features:
         return found
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row at length 1; zeros stay zeros."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(length > 0, length, 1.0), dtype=np.float32)

@@ -87,12 +87,19 @@ class LinearModel:
     def _predict(self, rows: sparse.csr_matrix) -> list[Prediction]:
         margins = self.margins(rows)
         shares = {name: self.heads[name].probabilities(values) for name, values in margins.items()}
-        complaint = shares["complaint"][:, 0]
-        levels = urgency_shares(shares["urgency"])
-        scope = np.searchsorted(self.familiar, margins["type"].max(axis=1)) / len(self.familiar)
+        levels = urgency_shares(shares["urgency"]).argmax(axis=1)
+        terms = [self._terms(rows, i, int(shares["type"][i].argmax()), int(levels[i])) for i in range(rows.shape[0])]
+        return self.told(shares, margins["type"].max(axis=1, initial=-np.inf), terms)
+
+    def told(
+        self, shares: Mapping[str, FloatArray], largest: FloatArray, terms: Sequence[tuple[tuple[str, float], ...]]
+    ) -> list[Prediction]:
+        """Calibrated probabilities of every head, the largest type margin and the terms of each row -> predictions."""
+        complaint, levels = shares["complaint"][:, 0], urgency_shares(shares["urgency"])
+        scope = np.searchsorted(self.familiar, largest) / len(self.familiar)
         types, others, flags = self.heads["type"].labels, self.heads["other"].labels, self.heads["flags"].labels
         found = []
-        for i in range(rows.shape[0]):
+        for i, spoken in enumerate(terms):
             disposition = {str(Disposition.COMPLAINT): float(complaint[i])}
             disposition.update(zip(others, ((1 - complaint[i]) * shares["other"][i]).tolist(), strict=True))
             found.append(
@@ -100,7 +107,7 @@ class LinearModel:
                     disposition=disposition,
                     complaint_type=dict(zip(types, shares["type"][i].tolist(), strict=True)),
                     urgency={level.word: float(levels[i, level - 1]) for level in Urgency},
-                    terms=self._terms(rows, i, int(shares["type"][i].argmax()), int(levels[i].argmax())),
+                    terms=spoken,
                     model=self.name,
                     in_scope=float(scope[i]),
                     flags=dict(zip(flags, shares["flags"][i].tolist(), strict=True)),

@@ -8,7 +8,7 @@ A lexicon is a text file, one phrase a line, under a section such as `[fraud]`. 
     @name          a word of the class `[@name]`      @body
     chunk?         may be left out                    a? refund
     !chunk         the next words are not these       fire !drill|alarm
-    ..4            up to four words of any kind       burn* ..4 @body
+    ..4            up to four words (at most 30)      burn* ..4 @body
     A <6> B        A and B in any order, at most six words between them
 
 Accents and case do not count; `ä ö ü ß` also match `ae oe ue ss`. Each phrase knows its rarest chunk: only a sentence
@@ -21,27 +21,28 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from triage.judge.sentences import Sentence, fold
+from triage.judge.sentences import Sentence, fold, wordset
 
-_GAP = re.compile(r"\.\.(\d)$")
+_GAP = re.compile(r"\.\.(\d{1,2})$")
 _NEAR = re.compile(r"<(\d{1,2})>$")
 _DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-_COMMON = frozenset(
-    "about after all also and any been before but can could did does done for from get give gave got had has have her here "
-    "him his how into its just like made make more much need not now off one only our out over said she should some still than that "
-    "the their them then there they this time very want was way well went were what when where which who will with would "
-    "you your aber als auch auf aus bei das dass dem den der des die durch ein eine einen einer eines hat habe haben hatte "
-    "ich ihr ihre ihnen ihrer ist mein meine meinen meiner mich mir mit nach nicht noch nur oder sein sich sie sind uber und "
-    "uns unser unsere unter vom von vor war warum was weil wenn wer wie wieder wir wird wurde wurden zum zur avec avez avoir "
-    "cette ces chez dans des donc elle elles est etait ete etes faire fait ils les leur lui mais mes moi mon nos notre nous "
-    "par pas plus pour quand que qui sans ses son sont sur tout tous une vos votre vous como con cual cuando del desde donde "
-    "ella ellos era esta este esto fue han hay las los mas muy nada nos nuestra nuestro para pero por porque que quien ser si "
-    "sin sobre son sus todo una uno usted ustedes alla anche che chi come con cosa dal dalla dei del della delle di e gli ha "
-    "hanno ho il in io la le lei lo loro ma me mi mia mio nel nella non per piu quando questo se sono stata stato su sua suo "
-    "tra un una vi voi aan als bij dan dat de deze die dit door een en er geen had heb hebben heeft het hij hoe ik is kan maar "
-    "me meer mijn naar niet nog om onze ook op over te tot uit uw van veel voor waar was wat we werd wij worden zij zijn ao aos "
-    "as com da das de dele do dos ela ele em era essa esse esta este eu foi ja mais mas me meu minha muito na nao nas nem no nos "
-    "nossa nosso os ou para pela pelo por quando que quem sem seu sua tem uma voces".split()
+_COMMON = wordset(
+    "about after all also and any been before but can could did does done for from get give gave got had has have her "
+    "here him his how into its just like made make more much need not now off one only our out over said she should "
+    "some still than that the their them then there they this time very want was way well went were what when where "
+    "which who will with would you your aber als auch auf aus bei das dass dem den der des die durch ein eine einen "
+    "einer eines hat habe haben hatte ich ihr ihre ihnen ihrer ist mein meine meinen meiner mich mir mit nach nicht "
+    "noch nur oder sein sich sie sind uber und uns unser unsere unter vom von vor war warum was weil wenn wer wie "
+    "wieder wir wird wurde wurden zum zur avec avez avoir cette ces chez dans des donc elle elles est etait ete etes "
+    "faire fait ils les leur lui mais mes moi mon nos notre nous par pas plus pour quand que qui sans ses son sont "
+    "sur tout tous une vos votre vous como con cual cuando del desde donde ella ellos era esta este esto fue han hay "
+    "las los mas muy nada nos nuestra nuestro para pero por porque que quien ser si sin sobre son sus todo una uno "
+    "usted ustedes alla anche che chi come con cosa dal dalla dei del della delle di e gli ha hanno ho il in io la le "
+    "lei lo loro ma me mi mia mio nel nella non per piu quando questo se sono stata stato su sua suo tra un una vi "
+    "voi aan als bij dan dat de deze die dit door een en er geen had heb hebben heeft het hij hoe ik is kan maar me "
+    "meer mijn naar niet nog om onze ook op over te tot uit uw van veel voor waar was wat we werd wij worden zij zijn "
+    "ao aos as com da das de dele do dos ela ele em era essa esse esta este eu foi ja mais mas me meu minha muito na "
+    "nao nas nem no nos nossa nosso os ou para pela pelo por quando que quem sem seu sua tem uma voces"
 )
 
 
@@ -115,6 +116,8 @@ def _chunk(source: str, classes: Mapping[str, tuple[str, ...]]) -> Chunk:
     gap = _GAP.match(source)
     if gap:
         return Chunk(rf"(?:\S+ ){{0,{gap[1]}}}?", (), True)
+    if "." in source or "<" in source:
+        raise ValueError(f"neither a gap nor a word: {source!r}")
     absent, optional = source.startswith("!"), source.endswith("?")
     patterns: list[str] = []
     anchors: list[str] = []
@@ -129,7 +132,7 @@ def _chunk(source: str, classes: Mapping[str, tuple[str, ...]]) -> Chunk:
 
 
 def phrase(section: str, source: str, classes: Mapping[str, tuple[str, ...]]) -> Phrase:
-    """Read one line of a lexicon. Raises KeyError on an unknown class, ValueError on a phrase without a required word."""
+    """Read one line of a lexicon. Raises KeyError on an unknown class, ValueError where no word is required."""
     sides: list[list[Chunk]] = [[]]
     reach = 0
     for piece in source.split():

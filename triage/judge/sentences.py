@@ -40,14 +40,20 @@ _TOKEN = re.compile(
 )
 _WORD_LIKE = re.compile(r"[^\W_]")
 
+
+def wordset(text: str) -> frozenset[str]:
+    """The words of a text, as a set: for lists that are easier to read as a line."""
+    return frozenset(text.split())
+
+
 #: months as folded words in the seven languages: "14. Juni" is no end of a sentence
-MONTH_WORDS = frozenset(
-    "january february march april may june july august september october november december "
-    "januar februar marz maerz mai juni juli oktober dezember janvier fevrier mars avril juin juillet aout septembre "
-    "octobre novembre decembre enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre "
-    "diciembre gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre januari februari maart mei augustus "
-    "janeiro fevereiro marco maio junho julho setembro outubro novembro dezembro jan feb apr jun jul aug sep sept oct okt "
-    "nov dec dez".split()
+MONTH_WORDS = wordset(
+    "january february march april may june july august september october november december januar februar marz maerz "
+    "mai juni juli oktober dezember janvier fevrier mars avril juin juillet aout septembre octobre novembre decembre "
+    "enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre gennaio "
+    "febbraio aprile maggio giugno luglio settembre ottobre dicembre januari februari maart mei augustus janeiro "
+    "fevereiro marco maio junho julho setembro outubro novembro dezembro jan feb apr jun jul aug sep sept oct okt nov "
+    "dec dez"
 )
 
 

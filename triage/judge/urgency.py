@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from triage.judge.cues import Cue, Flag
 from triage.judge.dates import CustomerDate
+from triage.judge.sentences import wordset
 from triage.words import Urgency
 
 CRITICAL_DAYS = 1  # business days from receipt to the customer's date
@@ -27,7 +28,8 @@ Source = Literal["model", "flag", "history", "date", "rule", "person"]
 class WorkingDays(Protocol):
     """What urgency needs of a business calendar; `triage.casework.hours.BusinessCalendar` is one.
 
-    `zone` is IANA, `windows` the opening hours of seven days (Monday first; empty = closed), `days_off` closed dates."""
+    `zone` is IANA, `windows` the opening hours of seven days (Monday first; empty = closed), `days_off` closed
+    dates."""
 
     @property
     def zone(self) -> str: ...
@@ -156,9 +158,9 @@ def decide(
 ) -> Decided:
     """The urgency of a mail.
 
-    `scores` are the model's probabilities by level; `flags` with floors (risks and rules), `stated` the history that the
-    text states; `clear` is False for unclear content or an unsupported language; `public` mail is raised one level, at
-    most to urgent, and so is a first chase.
+    `scores` are the model's probabilities by level; `flags` with floors (risks and rules), `stated` the history
+    that the text states; `clear` is False for unclear content or an unsupported language; `public` mail is raised one
+    level, at most to urgent, and so is a first chase.
     """
     if received_at.tzinfo is None:
         raise ValueError("received_at has no time zone")
@@ -166,13 +168,19 @@ def decide(
     chased = history.chases > 0 or any(one.name.startswith("chased") for one in stated)
     reasons = [of_model(scores, thresholds, may_be_low=clear and not (flags or stated or chased or glance))]
     reasons += [
-        Reason("rule" if one.name not in _RISKS else "flag", one.floor, _why(one), one.evidence) for one in flags if one.floor
+        Reason("rule" if one.name not in _RISKS else "flag", one.floor, _why(one), one.evidence)
+        for one in flags
+        if one.floor
     ]
-    reasons += [Reason("history", one.floor, f"the mail states {one.name}", one.evidence) for one in stated if one.floor]
+    reasons += [
+        Reason("history", one.floor, f"the mail states {one.name}", one.evidence) for one in stated if one.floor
+    ]
     reasons += of_history(history)
     reasons += [reason for one in dates if (reason := of_date(one, received_at, calendar))]
     if glance:
-        reasons.append(Reason("rule", Urgency.URGENT, "a wording of despair, probably an idiom: a person looks", glance.evidence))
+        reasons.append(
+            Reason("rule", Urgency.URGENT, "a wording of despair, probably an idiom: a person looks", glance.evidence)
+        )
     level = max(reason.urgency for reason in reasons)
     for raised, why in ((public, "public: one level up"), (chased, "chased: one level up")):
         if raised and level < Urgency.URGENT:
@@ -182,9 +190,9 @@ def decide(
     return Decided(level, tuple(reasons))
 
 
-_RISKS = frozenset(
-    "safety_injury self_harm data_breach fraud legal_threat regulator press_social vulnerable discrimination chargeback "
-    "data_rights_request churn_threat wants_manager threat_to_staff public".split()
+_RISKS = wordset(
+    "safety_injury self_harm data_breach fraud legal_threat regulator press_social vulnerable discrimination "
+    "chargeback data_rights_request churn_threat wants_manager threat_to_staff public"
 )
 
 

@@ -62,16 +62,26 @@ _YOU = frozenset(
 
 def words(subject: str, text: str, language: str) -> list[str]:
     """The plain words of subject and own text, masked; at most `LONGEST` characters are read. Time is linear."""
+    return read(subject, text, language)[0]
+
+
+def read(subject: str, text: str, language: str) -> tuple[list[str], list[str]]:
+    """(plain words, sentences): the sentences in their own spelling without names, numbers and addresses."""
     body = _without_frame(text[:LONGEST])
     both = _PREFIX.sub("", subject[:300]) + "\n" + body
     both = _masked(both)
     known = lexicon(language)
     names = language != "de"  # where a capital inside a sentence makes a name; in German every noun has one
     found: list[str] = []
+    said: list[str] = []
+    sentences: list[str] = []
     starts, titled = True, False
     for raw in _WORD.findall(both):
         if raw in ".!?\n":
             starts = starts or not titled  # "Mr. Ogden" is no end of a sentence
+            if not titled and len(said) > 1:
+                sentences.append(" ".join(said))
+                said = []
             continue
         capital = raw[0].isupper()
         if capital and raw in _TITLES:
@@ -83,8 +93,12 @@ def words(subject: str, text: str, language: str) -> list[str]:
         else:
             found.extend(_split(raw))
             titled = False
+            if not raw.startswith("mask"):
+                said.append(raw)
         starts = False
-    return found
+    if said:
+        sentences.append(" ".join(said))
+    return found, sentences
 
 
 def _masked(text: str) -> str:

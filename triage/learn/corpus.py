@@ -20,7 +20,23 @@ from triage.learn.example import LEARNABLE, Example
 from triage.words import COMPLAINT_TYPES, FLAGS, HISTORY_FLAGS, Disposition, Urgency
 
 KEYS = frozenset(
-    ["id", "writer", "lang", "industry", "subject", "text", "disposition", "type", "secondary", "urgency", "flags", "acceptable", "from", "headers", "note"]
+    [
+        "id",
+        "writer",
+        "lang",
+        "industry",
+        "subject",
+        "text",
+        "disposition",
+        "type",
+        "secondary",
+        "urgency",
+        "flags",
+        "acceptable",
+        "from",
+        "headers",
+        "note",
+    ]
 )
 _NEEDED = ("id", "writer", "lang", "subject", "text", "disposition")
 _RESERVED = re.compile(
@@ -29,6 +45,8 @@ _RESERVED = re.compile(
 _HOST = re.compile(r"(?:[\w.+-]{1,64}@|https?://(?:www\.)?|\bwww\.)([a-z0-9.-]{1,253}\.[a-z]{2,24})\b", re.IGNORECASE)
 _UK_MOBILE = re.compile(r"\b07\d{3}[ ]?\d{3}[ ]?\d{3}\b")
 _FLAG_NAMES = frozenset((*FLAGS, *HISTORY_FLAGS))
+#: programs write these in the same words the world over
+_MACHINE_WORDED = (Disposition.BOUNCE, Disposition.AUTOREPLY)
 #: mails that are no complaint but carry a dated duty may have an urgency
 _DATED = (Disposition.CASE_FOLLOWUP, Disposition.SYSTEM_NOTICE, Disposition.DATA_RIGHTS_REQUEST)
 
@@ -70,6 +88,7 @@ def check(folder: Path) -> list[Problem]:
         earlier = seen.setdefault(str(row.get("id")), where)
         if earlier != where:
             problems.append(Problem(where, f"id {row.get('id')!r} stands also in {earlier}"))
+    found = [one for one in found if one[0].get("disposition") not in _MACHINE_WORDED]
     texts = [(str(r.get("subject", "")), str(r.get("text", "")), str(r.get("lang", "en"))) for r, _ in found]
     for twin in similar.twins(texts):
         (first, at), (second, where) = found[twin.first], found[twin.second]

@@ -29,7 +29,13 @@ _HOURS = (((540, 1050),),) * 5 + ((), ())
 CALENDAR = BusinessCalendar("office", "Europe/London", _HOURS)
 RECEIVED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)  # a Tuesday morning, for examples without a date
 _OURS = screen.Ours(
-    frozenset({"business.example"}), frozenset({"care@business.example"}), frozenset(), "", b"evaluation", "", "id.example"
+    frozenset({"business.example"}),
+    frozenset({"care@business.example"}),
+    frozenset(),
+    "",
+    b"evaluation",
+    "",
+    "id.example",
 )
 
 
@@ -67,7 +73,9 @@ def by_model(
             found.append(Judged(Disposition(likely), None, None, (), other < thresholds.disposition_confidence))
             continue
         level = judge_urgency.of_model(prediction.urgency, thresholds, may_be_low=True).urgency
-        sure = prediction.complaint_type[kind] >= thresholds.type_confidence and prediction.in_scope >= thresholds.in_scope
+        sure = (
+            prediction.complaint_type[kind] >= thresholds.type_confidence and prediction.in_scope >= thresholds.in_scope
+        )
         flags = tuple(name for name, share in prediction.flags.items() if share >= thresholds.flag_score)
         found.append(Judged(Disposition.COMPLAINT, kind, level, flags, not sure))
     return found
@@ -97,13 +105,22 @@ def parts(example: Example) -> Parts:
 def by_house(known: Mapping[str, Parts] | None = None) -> Judge:
     """A judge that goes the whole way; `known` holds parts by id that were made before."""
 
-    def judge(examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]) -> list[Judged]:
+    def judge(
+        examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]
+    ) -> list[Judged]:
         thresholds = thresholds_of(limits)
         found = []
         for example, prediction in zip(examples, predictions, strict=True):
             own = (known or {}).get(example.id) or parts(example)
             decided = verdict.of(
-                own.message, own.body, own.screening, own.cues, prediction, thresholds, CALENDAR, learned_flags=prediction.flags
+                own.message,
+                own.body,
+                own.screening,
+                own.cues,
+                prediction,
+                thresholds,
+                CALENDAR,
+                learned_flags=prediction.flags,
             )
             flags = tuple(flag.name for flag in decided.flags)
             found.append(Judged(decided.disposition, decided.complaint_type, decided.urgency, flags, decided.review))

@@ -1,4 +1,4 @@
-"""Labelled mail -> a calibrated model: `train(examples, seed, progress)`.
+"""Labelled mail -> a calibrated model: `train(examples, seed, progress)`; `fit` also gives what it said of unseen mail.
 
 One vocabulary for all heads. The heads are fitted on everything; their calibration and the thresholds come from
 margins that
@@ -22,6 +22,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 from sklearn.svm import LinearSVC
 
 from triage.errors import TooLittleToLearn
+from triage.judge.classify import Prediction
 from triage.judge.features import Analysis, Features, analyse
 from triage.judge.linear import ABOVE, FloatArray, Head, LinearModel
 from triage.learn import calibrate, thresholds, vocabulary
@@ -81,12 +82,30 @@ class Sheet:
     groups: NDArray[np.intp]
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model, and its out-of-fold prediction of each example (None where it has none): what it says of unseen mail."""
+
+    model: LinearModel
+    unseen: tuple[Prediction | None, ...]
+
+
 def train(
     examples: Sequence[Example],
     seed: int,
     progress: Progress = lambda what, done: None,
     settings: Settings | None = None,
 ) -> LinearModel:
+    """The model of `fit`."""
+    return fit(examples, seed, progress, settings).model
+
+
+def fit(
+    examples: Sequence[Example],
+    seed: int,
+    progress: Progress = lambda what, done: None,
+    settings: Settings | None = None,
+) -> Trained:
     """Fit, calibrate, choose thresholds. Raises TooLittleToLearn below `LEAST` complaints or two complaint types.
 
     The model's card holds `labels`, `examples`, `oof` (out-of-fold scores), `thresholds` and `settings`; name, digest,
@@ -116,8 +135,9 @@ def train(
         "thresholds": limits,
         "oof": scores,
     }
+    told = model.told(shares, margins["type"].max(axis=1, initial=-np.inf), [()] * len(examples))
     progress("done", 1.0)
-    return model
+    return Trained(model, tuple(one if seen else None for one, seen in zip(told, held.tolist(), strict=True)))
 
 
 def _enough(examples: Sequence[Example]) -> None:

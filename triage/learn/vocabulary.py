@@ -8,8 +8,16 @@ from itertools import chain
 
 import numpy as np
 
-from triage.judge import meaning
-from triage.judge.features import KINDS, Analysis, Features, concept_features, letter_features, word_features
+from triage.judge import meaning, sentence
+from triage.judge.features import (
+    KINDS,
+    Analysis,
+    Features,
+    concept_features,
+    letter_features,
+    unit,
+    word_features,
+)
 
 
 def choose(
@@ -20,13 +28,13 @@ def choose(
     Weights are the smoothed inverse document frequency 1 + ln((1 + n) / (1 + df)).
     """
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
-    for words, concepts in analyses:
+    for mail in analyses:
         if share.get("word"):
-            counts["word"].update(set(word_features(words)))
+            counts["word"].update(set(word_features(mail.words)))
         if share.get("concept"):
-            counts["concept"].update(set(concept_features(concepts)))
+            counts["concept"].update(set(concept_features(mail.concepts)))
         if share.get("letters"):
-            counts["letters"].update(set(chain.from_iterable(letter_features(w) for w in set(words))))
+            counts["letters"].update(set(chain.from_iterable(letter_features(w) for w in set(mail.words))))
     vocabulary: dict[str, dict[str, int]] = {}
     weights: list[float] = []
     total = len(analyses)
@@ -35,11 +43,10 @@ def choose(
         kept = sorted(sorted(kept, key=lambda one: (-one[1], one[0]))[: most.get(kind, len(kept))])
         vocabulary[kind] = {name: len(weights) + i for i, (name, _) in enumerate(kept)}
         weights.extend(1.0 + np.log((1 + total) / (1 + n)) for _, n in kept)
-    chosen = Features(
-        vocabulary, np.asarray(weights, dtype=np.float32), dict(share), np.zeros(meaning.SIZE, dtype=np.float32)
-    )
+    middle = np.zeros(meaning.SIZE + sentence.SIZE, dtype=np.float32)
+    chosen = Features(vocabulary, np.asarray(weights, dtype=np.float32), dict(share), middle)
     if share.get("meaning"):
-        found = chosen.meanings([words for words, _ in analyses])
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        chosen.middle = (found / np.where(length > 0, length, 1.0)).mean(axis=0).astype(np.float32)
+        middle[: meaning.SIZE] = unit(chosen.meanings([mail.words for mail in analyses])).mean(axis=0)
+    if share.get("sentence"):
+        middle[meaning.SIZE :] = unit(sentence.encode(analyses)).mean(axis=0)
     return chosen

@@ -40,7 +40,8 @@ def parse(value: str) -> tuple[Address, ...]:
         found = _scan(headers.words(value[:_LONGEST]))  # QUIRK: some senders encode the whole of `Name <address>`
     kept: dict[str, Address] = {}
     for one in found:
-        kept.setdefault(one.email or one.name, one)
+        plain = Address("", one.email) if one.name.lower() == one.email else one
+        kept.setdefault(one.email or one.name, plain)
     return tuple(kept.values())
 
 
@@ -102,7 +103,13 @@ def _flush(out: list[Address], name: list[str], comment: list[str], angle: list[
             email = shown  # a local name such as MAILER-DAEMON
         shown = " ".join(t for t in tokens if t != email)
     shown = headers.words(shown or remark) if "=?" in (shown or remark) else shown or remark
-    email = clean(email)
+    written, email = email, clean(email)
+    if angle is not None and "@" in email:
+        while out and not out[-1].domain:  # QUIRK: `Bloggs, Jo <jo@example.com>` lacks the quotes its comma needs
+            before = out.pop().name
+            shown = f"{before}, {shown}" if shown else before
+    if not shown and "@" not in email:
+        shown = written
     if email or shown:
         out.append(Address(" ".join(shown.split())[:300], email))
 

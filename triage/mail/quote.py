@@ -137,6 +137,8 @@ def _rest(lines: list[str], kinds: list[str], *, is_reply: bool, is_forward: boo
     for i, (line, kind) in enumerate(zip(lines, kinds, strict=True)):
         if kind == "h":
             return i, is_forward
+        if kind == "q" and (i == 0 or kinds[i - 1] != "q") and phrases.FORWARD_LINE.match(line.lstrip(" \t>")):
+            return i, True  # Apple Mail puts ">" before the whole forwarded mail
         if kind != "o" or not line.strip():
             continue
         if phrases.FORWARD_LINE.match(line):

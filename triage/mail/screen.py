@@ -137,7 +137,7 @@ def _abuse_report(f: _Facts) -> str:
 
 
 def _phishing(f: _Facts) -> str:
-    if not authenticity.says_forged(f.message) and f.authenticated != "fail":
+    if not authenticity.says_forged(f.message):
         return ""
     carried = lure.of(f.message, f.body)
     return f"the sender's domain disowns it (dmarc=fail) and it carries {carried}" if carried else ""

@@ -140,6 +140,8 @@ def _keys(message: Message, body: Body, screening: Screening, ours: Ours) -> Ite
     for signed_kind, ids in by_id:
         plain: KeyKind = "reference" if signed_kind == "reference_to_ours" else "message_id"
         for one in ids:
+            if plain == "reference" and one in message.in_reply_to:
+                continue
             if read_message_id(one, ours.secret, ours.id_host) is None:
                 yield Key(plain, one, None, f"names the mail {one}")
     for number in read_case_tokens(message.subject, ours.secret):

@@ -54,6 +54,15 @@ def card(
     )
 
 
+def brief(desk: Desk, case: Case, mailbox: str) -> Card:
+    """As much of the card as a line of a digest shows; without a look into the register."""
+    return Card(
+        case_id=case.id, number=case.number, token="", zone=desk.zone, urgency=case.urgency,
+        owner=name_of(desk, case.owner), mailbox=mailbox, folder="", message_id="", received_at=case.received_at,
+        customer=case.customer, subject=case.subject, restrict_text=case.restrict_text,
+    )  # fmt: skip
+
+
 def _mailbox(tx: Connection, case: Case) -> str:
     row = cases.by_ids(tx, [case.id]).get(case.id)
     return str(row["mailbox"]) if row else ""

@@ -14,9 +14,13 @@ from sqlalchemy import Connection
 from triage.casework import case as casework
 from triage.casework import deadline, escalate
 from triage.casework.case import Case, Event, Kind
+from triage.casework.hours import BusinessCalendar
+from triage.casework.notice import Kind as NoticeKind
 from triage.casework.notice import Notice
+from triage.casework.quiet import Quiet
 from triage.desk import Desk
 from triage.mail import tokens
+from triage.words import Urgency
 from triage.world.store import cases, outbox
 
 
@@ -39,6 +43,8 @@ class Draft:
         mail_id: int | None = None, key: str | None = None,
     ) -> Case:  # fmt: skip
         """Add an event. Raises NotAllowed, leaving the draft as it was. `key`: this may happen once in all."""
+        if kind in (Kind.URGENCY_SET, Kind.POLICY_SET) and self._case is not None:
+            self.record_results()
         seq = self._case.last_seq + 1 if self._case else 1
         event = casework.make(
             seq, kind, at, data or {}, actor=actor, mail_id=mail_id, recorded_at=max(at, self._desk.now())
@@ -47,12 +53,24 @@ class Draft:
         self._events.append((event, key))
         return self._case
 
+    def record_results(self) -> int:
+        """Write down what was met or breached so far, before a change of rules could make it look otherwise. Returns
+        how many breaches are new."""
+        desk, now = self._desk, self._desk.now()
+        found = deadline.of(self.case, desk.config.policies, desk.config.calendars, now, history=True)
+        results = deadline.unrecorded(self.case, found)
+        for data in results:
+            self.add(Kind.DEADLINE_RECORDED, now, data)
+        return sum(data["state"] == "breached" for data in results)
+
     def save(self) -> Case:
-        """Write the new events and the row. Raises CaseMoved where somebody else wrote meanwhile."""
+        """Write the new events and the row. Without a new event only the next due moment is written anew: nothing was
+        to be done although the moment had come. Raises CaseMoved where somebody else wrote meanwhile."""
         case, now = self.case, self._desk.now()
-        if not self._events:
-            return case
         moment, what = next_due(self._desk, case, now)
+        if not self._events:
+            cases.save(self._tx, case.id, self._seen, {"next_due_at": moment, "next_target": what})
+            return case
         values = {
             "version": case.last_seq, "status": case.status.value, "customer": case.customer,
             "customer_name": case.customer_name, "subject": case.subject, "language": case.language,
@@ -120,42 +138,63 @@ def event_of(row: Mapping[str, Any]) -> Event:
     )
 
 
-def put(desk: Desk, tx: Connection, notice: Notice, *, not_before: datetime | None = None) -> bool:
-    """A notice into the outbox, a row a recipient; False where it was there already.
+def put(
+    desk: Desk, tx: Connection, notice: Notice, *, not_before: datetime | None = None, batched: bool = False
+) -> bool:
+    """A notice into the outbox, a row a recipient; False where it was there already. It waits for the quiet hours.
 
     `notices: off` keeps it as held: shown, never sent, also when notices are switched on later. `me` sends all of it
-    to the one address.
+    to the one address. `batched`: it waits for `telling.release`, which knows how many there are.
     """
     now, mode = desk.now(), desk.config.notices.mode
+    row = cases.by_ids(tx, [notice.case_id])[notice.case_id] if notice.case_id is not None else None
+    number = str(row["number"]) if row else "DESK"
+    earliest = max(not_before or now, _told_from(desk, notice, row, now))
+    state = "batched" if batched else outbox_state(desk)
     new = False
     recipients = [desk.config.notices.me] if mode == "me" else list(notice.to)
     for recipient in recipients:
         key = f"{notice.key}>{hashlib.sha256((recipient or '').encode()).hexdigest()[:8]}"
-        number = _number(tx, notice.case_id)
         serial = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10**9
-        headers = {name: value for name, value in notice.headers}
+        headers = dict(notice.headers)
         headers[tokens.LOOP_HEADER] = tokens.loop_marker(desk.instance, desk.secret)
         if mode == "me":
             headers["X-Triage-For"] = ", ".join(notice.to)
         if notice.case_id is not None and desk.reply_address:
             headers["Reply-To"] = tokens.plus_address(desk.reply_address, number, desk.secret)
-        row = {
+        entry = {
             "key": key, "kind": notice.kind.value, "case_id": notice.case_id, "recipient": recipient,
             "subject": notice.subject, "text": notice.text, "headers": headers,
             "message_id": tokens.message_id(number, serial, desk.secret, desk.id_host),
-            "state": "held" if mode == "off" else "pending", "not_before": not_before or now, "created_at": now,
+            "state": state, "not_before": earliest, "created_at": now,
         }  # fmt: skip
-        new |= outbox.put(tx, row)
+        new |= outbox.put(tx, entry)
     return new
 
 
-def _number(tx: Connection, case_id: int | None) -> str:
-    if case_id is None:
-        return "DESK"
-    return str(cases.by_ids(tx, [case_id])[case_id]["number"])
+def outbox_state(desk: Desk) -> str:
+    """The state of a notice that nothing holds up."""
+    return "held" if desk.config.notices.mode == "off" else "pending"
 
 
-def calendar_of(desk: Desk, case: Case) -> Any:
+def _told_from(desk: Desk, notice: Notice, row: Mapping[str, Any] | None, now: datetime) -> datetime:
+    """Quiet hours hold up what is not critical; never an alarm, nor the customer's receipt."""
+    if notice.kind in (NoticeKind.ALARM, NoticeKind.ACKNOWLEDGEMENT):
+        return now
+    if row is None:
+        return told_from(desk, Urgency.NORMAL, desk.config.calendar, now)
+    policy = desk.config.policies.policy(row["policy"])
+    return told_from(desk, Urgency(row["urgency"]), desk.config.calendars[policy.calendar], now)
+
+
+def told_from(desk: Desk, urgency: Urgency, calendar: BusinessCalendar, now: datetime) -> datetime:
+    """From when people may be told: at once of what is critical, else outside the quiet hours."""
+    quiet = desk.config.notices.quiet
+    hours = Quiet(desk.zone, quiet.outside_calendar, quiet.from_, quiet.until)
+    return now if urgency is Urgency.CRITICAL else hours.over(now, calendar)
+
+
+def calendar_of(desk: Desk, case: Case) -> BusinessCalendar:
     """The calendar the case counts by: its own, else its policy's."""
     policy = desk.config.policies.policy(case.policy)
     return desk.config.calendars[case.calendar or policy.calendar]

@@ -71,6 +71,7 @@ class IntakeOutcome:
     """What a look at every mailbox gave."""
 
     mailboxes: list[MailboxOutcome] = field(default_factory=list)
+    config_refused: list[str] = field(default_factory=list)  # why the files in the config folder are not in force
 
     @property
     def exit_code(self) -> int:
@@ -86,7 +87,11 @@ class IntakeOutcome:
         return PersonNeeded(lines) if self.exit_code == 1 else MailLeftBehind(lines)
 
     def as_json(self) -> dict[str, Any]:
-        return {"mailboxes": [box.as_json() for box in self.mailboxes], "exit_code": self.exit_code}
+        return {
+            "mailboxes": [box.as_json() for box in self.mailboxes],
+            "config_refused": self.config_refused,
+            "exit_code": self.exit_code,
+        }
 
 
 @dataclass(slots=True)
@@ -151,6 +156,9 @@ def intake(
 
 def _intake(desk: Desk, names: Sequence[str] | None, call: Call, say: Say) -> IntakeOutcome:
     outcome = IntakeOutcome()
+    if desk.refused is not None:
+        outcome.config_refused = [str(problem) for problem in desk.refused.problems]
+        say(f"the config was refused; version {desk.config.version[:12]} goes on running")
     call(upkeep.note_config, desk)
     wanted = [desk.mailbox(name) for name in names] if names else list(desk.mailboxes)
     for mailbox in wanted:

@@ -36,7 +36,7 @@ def _known(tx: Connection, keys: tuple[Key, ...]) -> dict[Key, tuple[CaseRef, ..
     """For each key, the cases the register knows by it; merged ones followed to where they went."""
     numbers = cases.by_numbers(tx, [key.case_number for key in keys if key.case_number])
     orders = cases.with_key(tx, "order", [key.value for key in keys if key.kind == "order"])
-    ids = [key.value for key in keys if key.kind == "message_id"]
+    ids = [key.value for key in keys if key.kind in ("message_id", "reference")]
     mailed, sent = mails.case_of_message_ids(tx, ids), mails.sent_ids(tx, ids)
     noticed = outbox.case_of_message_ids(tx, ids)
     found: dict[Key, list[tuple[int, bool]]] = {}

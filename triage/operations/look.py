@@ -232,6 +232,7 @@ def status(desk: Desk) -> dict[str, Any]:
             ],
         }  # fmt: skip
     found["config_version"] = desk.config.version[:12]
+    found["config_refused"] = [str(problem) for problem in desk.refused.problems] if desk.refused else []
     found["model"] = desk.model_folder.name
     found["notices"] = desk.config.notices.mode
     found["next_deadlines"] = [
@@ -242,6 +243,9 @@ def status(desk: Desk) -> dict[str, Any]:
 
 def status_text(found: Mapping[str, Any]) -> Iterable[tuple[str, list[str]]]:
     """The status for people: (title, lines)."""
+    if found["config_refused"]:
+        head = f"REFUSED; version {found['config_version']} goes on running. `triage config undo` brings its files back."
+        yield "Config", [head, *found["config_refused"]]
     yield "Mailboxes", [
         f"{m['mailbox']}/{m['folder']}: last good scan {m['last_good_scan'] or 'never'}"
         + (f", {m['failures']} failures since" if m["failures"] else "")

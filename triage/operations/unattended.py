@@ -29,14 +29,14 @@ class ServerDidNotStart(Temporary):
 
 def one_cycle(names: Sequence[str] | None, say: Callable[[str], Any]) -> dict[str, Any]:
     """One whole cycle in this process, as the stable form that `triage run --json` prints."""
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         return cycle.run(desk, names, say=say)
 
 
 def serve(every: int | None, say: Callable[[str], Any]) -> None:
     """Check the config, start what is needed, run the flows until SIGTERM or SIGINT."""
     found = settings.load()
-    with open_desk() as desk:
+    with open_desk(last_good=True) as desk:
         seconds = every or min(box.every for box in desk.mailboxes)
         zone = desk.zone
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end the same way: children stopped, state kept

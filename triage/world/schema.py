@@ -262,7 +262,7 @@ outbox = Table(
     Column("text", Clean, nullable=False),
     Column("headers", Json, nullable=False),
     Column("message_id", Clean, nullable=False),
-    Column("state", String(20), nullable=False),  # pending, sent, held (notices are off), refused
+    Column("state", String(20), nullable=False),  # pending, sent, held (notices are off), refused, batched, gathered (in a digest)
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Utc, nullable=False),
     Column("created_at", Utc, nullable=False),
@@ -271,6 +271,8 @@ outbox = Table(
 )
 Index("ix_outbox_pending", outbox.c.not_before, sqlite_where=outbox.c.state == "pending",
       postgresql_where=outbox.c.state == "pending")  # fmt: skip
+Index("ix_outbox_batched", outbox.c.id, sqlite_where=outbox.c.state == "batched",
+      postgresql_where=outbox.c.state == "batched")  # fmt: skip
 Index("ix_outbox_message_id", outbox.c.message_id)
 Index("ix_outbox_case_id", outbox.c.case_id)
 

@@ -27,6 +27,23 @@ def due(tx: Connection, now: datetime, limit: int) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in tx.execute(query)]
 
 
+def any_batched(tx: Connection) -> bool:
+    """Does anything wait for the end of a run?"""
+    return tx.execute(select(outbox.c.id).where(outbox.c.state == "batched").limit(1)).first() is not None
+
+
+def batched(tx: Connection) -> list[dict[str, Any]]:
+    """What waits for the end of a run, oldest first; locked for this transaction."""
+    query = select(outbox).where(outbox.c.state == "batched").order_by(outbox.c.id).with_for_update()
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def set_state(tx: Connection, ids: Sequence[int], state: str) -> None:
+    """Turn these entries into that state."""
+    for start in range(0, len(ids), 500):
+        tx.execute(update(outbox).where(outbox.c.id.in_(ids[start : start + 500])).values(state=state))
+
+
 def sent(tx: Connection, row_id: int, now: datetime) -> None:
     """The SMTP server has taken it."""
     tx.execute(update(outbox).where(outbox.c.id == row_id).values(state="sent", sent_at=now, last_error=None))

@@ -38,6 +38,22 @@ def last_runs(tx: Connection, limit: int) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in tx.execute(select(run).order_by(run.c.id.desc()).limit(limit))]
 
 
+def note_run(tx: Connection, kind: str, now: datetime, counts: Mapping[str, Any]) -> None:
+    """Note something that is done in this very transaction."""
+    end_run(tx, start_run(tx, kind, now), now, counts, None)
+
+
+def last_start(tx: Connection, kind: str) -> datetime | None:
+    """When a run of this kind last began."""
+    query = select(run.c.started_at).where(run.c.kind == kind).order_by(run.c.started_at.desc()).limit(1)
+    return tx.execute(query).scalar()
+
+
+def runs_of(tx: Connection, kind: str) -> list[dict[str, Any]]:
+    """All runs of a kind, oldest first."""
+    return [dict(row._mapping) for row in tx.execute(select(run).where(run.c.kind == kind).order_by(run.c.id))]
+
+
 def note_config(tx: Connection, version: str, files: Mapping[str, str], author: str, now: datetime) -> bool:
     """Keep the config this run works with; True where this version was not used before."""
     done = tx.execute(update(config_version).where(config_version.c.version == version).values(last_used_at=now))

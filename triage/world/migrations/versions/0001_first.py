@@ -198,6 +198,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_outbox_key")),
     )
     op.create_index("ix_outbox_case_id", "outbox", ["case_id"], unique=False)
+    op.create_index(
+        "ix_outbox_batched",
+        "outbox",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'batched'"),
+        postgresql_where=sa.text("state = 'batched'"),
+    )
     op.create_index("ix_outbox_message_id", "outbox", ["message_id"], unique=False)
     op.create_index(
         "ix_outbox_pending",

@@ -1,0 +1,245 @@
+"""A team's own labelled mail, as CSV or JSON lines, and how it is split: nothing near the same in training and test.
+
+Columns (CSV header or JSON keys; `mapping` renames the file's own): `text` is needed and one of `disposition` or `type`;
+`subject`, `urgency`, `language`, `customer`, `received`, `flags` and `id` may be there. Every problem is named with file:line.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from triage.errors import Misuse, Problem
+from triage.judge import wording
+from triage.learn import similar
+from triage.learn.example import LEARNABLE, Example
+from triage.mail import language
+from triage.words import COMPLAINT_TYPES, FLAGS, HISTORY_FLAGS, Disposition, Urgency
+
+COLUMNS = ("id", "subject", "text", "disposition", "type", "urgency", "flags", "language", "customer", "received")
+_MOST_PROBLEMS = 20
+_LONGEST = 1_000_000  # characters of one field
+
+
+class DatasetInvalid(Misuse):
+    """The labelled file was refused as a whole."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        shown = [f"  {p}" for p in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            shown.append(f"  and {len(self.problems) - _MOST_PROBLEMS} more")
+        super().__init__("\n" + "\n".join(shown))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return DatasetInvalid, (self.problems,)
+
+
+def read(
+    path: Path, mapping: Mapping[str, str] | None = None, types: Collection[str] = COMPLAINT_TYPES
+) -> tuple[Example, ...]:
+    """The examples of a .csv or .jsonl file. `mapping`: our column -> the file's; `types`: the complaint types in use.
+
+    Raises DatasetInvalid with every problem found, NotFound's message through OSError where there is no file.
+    """
+    source = dict(mapping or {})
+    unknown = sorted(set(source) - set(COLUMNS))
+    if unknown:
+        raise DatasetInvalid([Problem(path.name, f"no column is called {', '.join(unknown)}.", _choice())])
+    problems: list[Problem] = []
+    examples = []
+    for row, where in _rows(path, source):
+        found = _example(row, where, types)
+        if isinstance(found, Example):
+            examples.append(found)
+        else:
+            problems.extend(found)
+    if problems:
+        raise DatasetInvalid(problems)
+    if not examples:
+        raise DatasetInvalid([Problem(path.name, "holds no labelled mail.")])
+    return tuple(examples)
+
+
+def _choice() -> str:
+    return f"Ours are: {', '.join(COLUMNS)}."
+
+
+def _rows(path: Path, source: Mapping[str, str]) -> Iterator[tuple[dict[str, str], str]]:
+    if path.suffix.lower() == ".csv":
+        yield from _csv_rows(path, source)
+    elif path.suffix.lower() in (".jsonl", ".ndjson"):
+        yield from _json_rows(path, source)
+    else:
+        raise DatasetInvalid([Problem(path.name, "is neither .csv nor .jsonl.")])
+
+
+def _csv_rows(path: Path, source: Mapping[str, str]) -> Iterator[tuple[dict[str, str], str]]:
+    csv.field_size_limit(_LONGEST)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        try:
+            header = list(reader.fieldnames or ())
+            _has_columns(path, header, source)
+            for row in reader:
+                where = f"{path.name}:{reader.line_num}"
+                if None in row or None in row.values():
+                    raise DatasetInvalid([Problem(where, f"has not the {len(header)} fields of the header.")])
+                yield {ours: row.get(source.get(ours, ours)) or "" for ours in COLUMNS}, where
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DatasetInvalid([Problem(f"{path.name}:{reader.line_num}", f"cannot be read ({error}).")]) from error
+
+
+def _json_rows(path: Path, source: Mapping[str, str]) -> Iterator[tuple[dict[str, str], str]]:
+    with path.open(encoding="utf-8-sig") as file:
+        first = True
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{path.name}:{number}"
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DatasetInvalid([Problem(where, f"is no JSON ({error}).")]) from error
+            if not isinstance(row, dict):
+                raise DatasetInvalid([Problem(where, "is no record.")])
+            if first:
+                _has_columns(path, list(row), source)
+                first = False
+            yield {ours: _text(row.get(source.get(ours, ours))) for ours in COLUMNS}, where
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _has_columns(path: Path, header: Sequence[str], source: Mapping[str, str]) -> None:
+    lacking = sorted(theirs for theirs in source.values() if theirs not in header)
+    has = {ours for ours in COLUMNS if source.get(ours, ours) in header}
+    problems = []
+    listed = f"The file has: {', '.join(header) or 'no columns'}."
+    if lacking:
+        problems.append(Problem(f"{path.name}:1", f"has no column {', '.join(lacking)}.", listed))
+    elif "text" not in has or not has & {"disposition", "type"}:
+        missing = "text" if "text" not in has else "type (or disposition)"
+        example = (
+            f"Say which column is which, for example --columns {missing.split()[0]}={header[0] if header else 'body'}."
+        )
+        problems.append(Problem(f"{path.name}:1", f"has no column {missing}.", f"{listed} {example}"))
+    if problems:
+        raise DatasetInvalid(problems)
+
+
+def _example(row: Mapping[str, str], where: str, types: Collection[str]) -> Example | list[Problem]:
+    problems: list[Problem] = []
+    kind = row["type"].strip() or None
+    name = row["disposition"].strip() or ("complaint" if kind else "")
+    if name not in [str(d) for d in LEARNABLE]:
+        problems.append(
+            Problem(where, f"{name!r} is no disposition.", "A row needs a disposition or a complaint type.")
+        )
+    if kind is not None and kind not in types:
+        problems.append(Problem(where, f"{kind!r} is no complaint type.", f"In use: {', '.join(types)}."))
+    if name == Disposition.COMPLAINT and kind is None:
+        problems.append(Problem(where, "is a complaint without a type."))
+    urgency = None
+    if row["urgency"].strip():
+        try:
+            urgency = Urgency.of(row["urgency"])
+        except ValueError as error:
+            problems.append(Problem(where, f"{error}."))
+    received = None
+    if row["received"].strip():
+        received = _moment(row["received"].strip())
+        if received is None:
+            problems.append(
+                Problem(where, f"{row['received']!r} is no date.", "Write ISO 8601, such as 2026-03-01T09:30Z.")
+            )
+    flags = tuple(f.strip() for f in row["flags"].replace(";", ",").split(",") if f.strip())
+    for flag in flags:
+        if flag not in FLAGS and flag not in HISTORY_FLAGS:
+            problems.append(Problem(where, f"{flag!r} is no flag."))
+    if not row["text"].strip() and not row["subject"].strip():
+        problems.append(Problem(where, "has neither subject nor text."))
+    if problems:
+        return problems
+    identity = row["id"].strip() or where
+    return Example(
+        id=identity,
+        group=row["customer"].strip().casefold() or f"alone:{identity}",
+        subject=row["subject"],
+        text=row["text"],
+        language=row["language"].strip().lower() or language.of(row["text"]),
+        disposition=Disposition(name),
+        complaint_type=kind,
+        urgency=urgency if urgency or name != Disposition.COMPLAINT else Urgency.NORMAL,
+        flags=flags,
+        types=(kind,) if kind else (),
+        urgencies=(urgency,) if urgency else (),
+        at=received,
+        source=where,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """ISO 8601; a date or time without a zone is taken as UTC, since only the order matters here."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def without_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """The examples without near-duplicates of an earlier one; a quarter and more of public complaint rows repeat."""
+    plain = (wording.words(e.subject, e.text, e.language) for e in examples)
+    return tuple(examples[i] for i in similar.without_twins(plain))
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`unused` are later mails of customers that training knows: they would flatter the test."""
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    unused: tuple[Example, ...] = ()
+
+
+def split(examples: Sequence[Example], share: float, seed: int) -> Split:
+    """About `share` of the examples for the test: the latest ones where all are dated, else customers drawn by seed.
+
+    No customer is in both parts, and by time no test mail is older than a training mail.
+    """
+    if all(e.at is not None for e in examples):
+        return _by_time(examples, share)
+    names = sorted({e.group for e in examples})
+    drawn = {name: hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in names}
+    order = sorted(names, key=lambda name: drawn[name])
+    sizes = dict.fromkeys(names, 0)
+    for example in examples:
+        sizes[example.group] += 1
+    running = np.cumsum([sizes[name] for name in order])
+    test = set(order[: int(np.searchsorted(running, share * len(examples))) + 1])
+    return Split(tuple(e for e in examples if e.group not in test), tuple(e for e in examples if e.group in test))
+
+
+def _by_time(examples: Sequence[Example], share: float) -> Split:
+    moments = sorted(e.at for e in examples if e.at is not None)
+    edge = moments[min(len(moments) - 1, int(len(moments) * (1 - share)))]
+    before = [e for e in examples if e.at is not None and e.at < edge]
+    known = {e.group for e in before}
+    after = [e for e in examples if e.at is not None and e.at >= edge]
+    return Split(
+        tuple(before),
+        tuple(e for e in after if e.group not in known),
+        tuple(e for e in after if e.group in known),
+    )

@@ -1,0 +1,244 @@
+"""What `triage train`, `triage evaluate` and `triage models` do, one function each: labelled mail in, model folders out.
+
+A trained model is a candidate: it lies in the models folder under a new name and nothing uses it until `promote`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from triage.errors import TooLittleToLearn
+from triage.judge import sentence
+from triage.judge.classify import Model
+from triage.learn import corpus, dataset, evaluate, gate, judged, page, train, tune
+from triage.learn.example import Example
+from triage.learn.judged import Judge
+from triage.learn.train import Progress
+from triage.world import artefact
+
+TRAIN, HELDOUT, TRICKY = "train", "heldout", "tricky"  # parts of a corpus folder
+_TEST_SHARE = 0.2
+_OWN_WEIGHT_FROM = 200  # own labelled mails from which a fifth of them is kept for the test
+
+
+def quiet(what: str, done: float) -> None:
+    """No progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a model is trained and tested on: near-duplicates are out, and no customer is in two parts."""
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    tricky: tuple[Example, ...]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the training mails with their labels, in order: the same digest and seed give the same model."""
+        found = hashlib.sha256()
+        for e in self.train:
+            line = [
+                e.id,
+                e.group,
+                e.subject,
+                e.text,
+                e.language,
+                str(e.disposition),
+                e.complaint_type,
+                e.urgency,
+                e.flags,
+                e.types,
+            ]
+            found.update(json.dumps([*line, e.urgencies], ensure_ascii=False, default=str).encode() + b"\n")
+        return found.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained model beside the decision of the gate."""
+
+    folder: Path
+    card: Mapping[str, Any]
+    report: Mapping[str, Any]
+    decision: gate.Decision
+
+
+def material(source: Sequence[Example], corpus_dir: Path | None, seed: int) -> Material:
+    """The composed corpus and a team's own mail together. Own mail is split by customer and time, the corpus by its folders."""
+    own = dataset.without_duplicates(source) if source else ()
+    known, test = list(own), []
+    if len(own) >= _OWN_WEIGHT_FROM:
+        parts = dataset.split(own, _TEST_SHARE, seed)
+        known, test = list(parts.train), list(parts.test)
+    tricky: tuple[Example, ...] = ()
+    if corpus_dir is not None:
+        composed = _part(corpus_dir, TRAIN)
+        known = [*composed, *known]
+        test = [*_part(corpus_dir, HELDOUT), *test]
+        tricky = _part(corpus_dir, TRICKY)
+    if not test and known:
+        parts = dataset.split(known, _TEST_SHARE, seed)
+        known, test = list(parts.train), list(parts.test)
+    if not known:
+        raise TooLittleToLearn("there is no labelled mail.")
+    return Material(tuple(known), tuple(test), tricky)
+
+
+def _part(corpus_dir: Path, name: str) -> tuple[Example, ...]:
+    return corpus.read(corpus_dir / name) if (corpus_dir / name).is_dir() else ()
+
+
+def train_model(
+    source: Sequence[Example],
+    corpus_dir: Path | None,
+    models_dir: Path,
+    now: datetime,
+    seed: int = 1,
+    progress: Progress = quiet,
+    *,
+    name: str | None = None,
+    semantic: bool = False,
+    judge: Judge | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> Candidate:
+    """Train on `source` and the corpus, test on held-out mail, write `models_dir/<name>` with card and report.
+
+    `name` is the date and the data by default. `semantic` trains with the sentence encoder, which must be installed. The
+    gate compares with the model in use; nothing is promoted. `notes` go into the card (agreement of a second labelling).
+    """
+    stuff = material(source, corpus_dir, seed)
+    settings = train.Settings.for_size(len(stuff.train))
+    if semantic:
+        settings = replace(settings, share={**settings.share, "sentence": 1.0})
+    trained = train.fit(stuff.train, seed, progress, settings)
+    model = trained.model
+    folder = models_dir / (name or f"{now.astimezone(UTC):%Y%m%d}-{stuff.digest[:8]}{'-semantic' if semantic else ''}")
+    progress("judging what was left out", 0.0)
+    known = {e.id: judged.parts(e) for e in stuff.train[: tune.MOST]} if judge is None else {}
+    decide = judge or judged.by_house(known)
+    limits = tune.tune(stuff.train, trained.unseen, model.card["thresholds"], decide, progress)
+    model.name = folder.name
+    model.card = {**model.card, "name": folder.name, "thresholds": limits}
+    report = evaluate.evaluate(model, stuff.test, seed, decide) if stuff.test else {}
+    current = in_use(models_dir)
+    progress("asking the gate", 0.5)
+    decision = gate.check(model, current, stuff.test, stuff.tricky, judge=decide, seed=seed)
+    card = {
+        **model.card,
+        "trained_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "sha256": stuff.digest,
+            "train": len(stuff.train),
+            "test": len(stuff.test),
+            "tricky": len(stuff.tricky),
+        },
+        "heldout": summary(report),
+        "gate": decision.record(),
+        "needs": ["sentence"] if semantic else [],
+        **(notes or {}),
+    }
+    artefact.save(model, folder, card)
+    progress("done", 1.0)
+    return Candidate(folder, card, report, decision)
+
+
+def in_use(models_dir: Path) -> Model | None:
+    """The model in use, or None where there is none yet."""
+    if not (models_dir / artefact.CURRENT).is_file():
+        return None
+    return artefact.load(artefact.current(models_dir))
+
+
+def summary(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a report that belong into a card."""
+    if not report:
+        return {}
+    return {
+        "rates": report["rates"],
+        "type_macro_f1": report["type"]["macro_f1"],
+        "type_ece": report["type"]["ece"],
+        "urgency_ece": report["urgency"]["ece"],
+        "flags": {"recall": report["flags"]["recall"], "precision": report["flags"]["precision"]},
+        "mails": report["mails"],
+        "complaints": report["complaints"],
+    }
+
+
+def evaluate_model(
+    folder: Path,
+    examples: Sequence[Example],
+    out: Path | None,
+    now: datetime,
+    seed: int = 1,
+    judge: Judge | None = None,
+) -> dict[str, Any]:
+    """The report of a model on labelled mail; with `out`, `evaluation.json` and `evaluation.html` are written there."""
+    model = artefact.load(folder)
+    report = evaluate.evaluate(model, examples, seed, judge)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        when = now.astimezone(UTC).isoformat(timespec="minutes")
+        (out / "evaluation.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        made = f"{when}, {len(examples)} mails the model has not been trained on"
+        (out / "evaluation.html").write_text(page.render(report, f"Model {folder.name}", made), encoding="utf-8")
+    return report
+
+
+def promote(models_dir: Path, name: str, now: datetime, by: str, *, force: str = "") -> gate.Decision | None:
+    """Put a candidate in use if its gate passed. `force` is a person's reason to do it all the same; it is kept.
+
+    Returns None when promoted, else the decision that stands in the way, read from the card.
+    """
+    card = artefact.verify(artefact.find(models_dir, name))
+    decision = decision_of(card)
+    if not decision.passed and not force:
+        return decision
+    artefact.promote(models_dir, name, now, by, force or "the gate passed")
+    return None
+
+
+def decision_of(card: Mapping[str, Any]) -> gate.Decision:
+    """The gate's decision as the card keeps it; a card without one has not passed."""
+    stated = dict(card.get("gate") or {})
+    rules = tuple(gate.Rule(**rule) for rule in stated.get("rules", ()))
+    return gate.Decision(bool(stated.get("passed", False)), rules)
+
+
+def rollback(models_dir: Path, now: datetime, by: str, why: str = "") -> str:
+    """Back to the model before; returns its name."""
+    return artefact.rollback(models_dir, now, by, why)
+
+
+def models(models_dir: Path) -> tuple[artefact.Entry, ...]:
+    """Every model of the folder."""
+    return artefact.entries(models_dir)
+
+
+def diff(models_dir: Path, one: str, other: str) -> dict[str, tuple[Any, Any]]:
+    """What differs between two cards: dotted key -> (first, second), figures and settings only."""
+    first, second = (_flat(artefact.read_card(artefact.find(models_dir, name))) for name in (one, other))
+    return {
+        key: (first.get(key), second.get(key)) for key in sorted({*first, *second}) if first.get(key) != second.get(key)
+    }
+
+
+def _flat(card: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in card.items():
+        if isinstance(value, Mapping):
+            found.update(_flat(value, f"{before}{key}."))
+        elif not isinstance(value, list):
+            found[f"{before}{key}"] = value
+    return found
+
+
+def semantic_possible() -> bool:
+    """Whether a model with the sentence encoder can be trained and used here."""
+    return sentence.installed()
