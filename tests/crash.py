@@ -1,6 +1,6 @@
 """A cycle that is killed: run as a program, it ends itself with SIGKILL right after the n-th step it reaches.
 
-    python -m tests.crash FOLDER DATABASE_URL N     prints nothing; exit code -9, or 0 when there were fewer steps
+python -m tests.crash FOLDER DATABASE_URL N     prints nothing; exit code -9, or 0 when there were fewer steps
 """
 
 from __future__ import annotations

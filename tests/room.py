@@ -98,7 +98,13 @@ def fake(desk: Judge) -> None:
 
 
 def letter(
-    number: int, text: str = "My parcel has not come.", *, sender: str = "", subject: str = "", to: str = "", **headers: str
+    number: int,
+    text: str = "My parcel has not come.",
+    *,
+    sender: str = "",
+    subject: str = "",
+    to: str = "",
+    **headers: str,
 ) -> bytes:
     """A plain customer's mail; the same number gives the same bytes."""
     lines = {

@@ -366,7 +366,8 @@ def test_danger_in_the_last_line_of_a_very_long_mail_is_seen() -> None:
     ],
 )
 def test_hostile_text_costs_about_what_its_first_20000_characters_cost(text: str) -> None:
-    whole, part = [], []
+    whole: list[float] = []
+    part: list[float] = []
     for size, spent in ((len(text), whole), (MAX_TEXT, part)):
         for _ in range(2):
             start = time.process_time()

@@ -15,7 +15,9 @@ class Urgency(IntEnum):
     LOW = 1  # minor or already put right; an opinion on a rule; no loss
     NORMAL = 2  # the default: something failed and needs a fix
     URGENT = 3  # legal, regulator, press, vulnerable person, past breach, own date within 3 business days, history
-    CRITICAL = 4  # injury or live hazard, self-harm, data exposed now, fraud in progress, own date within 1 business day
+    CRITICAL = (
+        4  # injury or live hazard, self-harm, data exposed now, fraud in progress, own date within 1 business day
+    )
 
     @property
     def word(self) -> str:
@@ -98,7 +100,15 @@ FLAGS = (
 )
 
 #: flags that come from the mailbox's history (or from the history that the mail itself states)
-HISTORY_FLAGS = ("chased_1", "chased_2", "chased_3", "broken_promise", "repeat_failure", "reopened", "multi_owner_replies")
+HISTORY_FLAGS = (
+    "chased_1",
+    "chased_2",
+    "chased_3",
+    "broken_promise",
+    "repeat_failure",
+    "reopened",
+    "multi_owner_replies",
+)
 
 
 class Target(StrEnum):

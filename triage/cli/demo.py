@@ -147,4 +147,6 @@ def _show(folder: Path, sent: int) -> None:
         ("triage init", "a config for your own mailbox"),
     ):
         print(f"  {command:<60}  {meaning}")
-    print(f"\n(In a checkout, `triage` is .venv/bin/triage; `export TRIAGE_NOW={os.environ['TRIAGE_NOW']}` keeps the demo's clock.)")
+    print(
+        f"\n(In a checkout, `triage` is .venv/bin/triage; `export TRIAGE_NOW={os.environ['TRIAGE_NOW']}` keeps the demo's clock.)"
+    )

@@ -40,7 +40,7 @@ def evaluate(
         str, typer.Option(help="heldout (the shipped one), cases, or a labelled FILE.csv or FILE.jsonl.")
     ] = "heldout",
     model: Annotated[str, typer.Option(help="A model's name; the one in use if not given.")] = "",
-    html: Annotated[Path | None, typer.Option(help="Write a page to look at.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a page to look at, and its JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """How good is a model: per class, calibration, missed urgent against flagged, worst mistakes."""
@@ -76,16 +76,29 @@ def show_model(name: Annotated[str, typer.Argument()] = "") -> None:
         emit([teach.card(desk, name)])
 
 
+@models_app.command("diff")
+def diff_models(one: str, other: str) -> None:
+    """What differs between two models: data, settings, figures."""
+    from triage.desk import open_judge
+    from triage.operations import teach
+
+    with open_judge() as desk:
+        emit([teach.diff(desk, one, other)])
+
+
 @models_app.command("promote")
 def promote_model(
-    name: str, force: Annotated[bool, typer.Option(help="Although the gate refuses it.")] = False
+    name: str,
+    force: Annotated[
+        str, typer.Option(metavar="REASON", help="Although the gate refuses it; the reason is kept.")
+    ] = "",
 ) -> None:
     """Use this model from the next run on, if it passes the gate."""
     from triage.desk import open_desk
     from triage.operations import teach
 
     with open_desk() as desk:
-        print(teach.promote(desk, name, force=force))
+        print(teach.promote(desk, name, why=force))
 
 
 @models_app.command("rollback")

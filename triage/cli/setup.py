@@ -33,7 +33,11 @@ def init(
     """Write a commented config for your own mailbox. Nothing that is there is overwritten."""
     from triage.operations.setup import init as write
 
-    print(write(folder, address=address, host=host, user=user, smtp_host=smtp_host, lead=lead, zone=zone, business=business))
+    print(
+        write(
+            folder, address=address, host=host, user=user, smtp_host=smtp_host, lead=lead, zone=zone, business=business
+        )
+    )
 
 
 @app.command()

@@ -95,11 +95,15 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class Cues:
-    """Everything the words state. `rules` hold floors without a flag of their own (essential_off); `history` what the
-    text says of earlier contacts (chased_1..3, broken_promise, repeat_failure, reopened)."""
+    """Everything the words state.
+
+    `terms` are dates set for an answer, which count where a regulator writes; `rules` hold floors without a flag of
+    their own (essential_off); `history` what the text says of earlier contacts (chased_1..3, broken_promise,
+    repeat_failure, reopened)."""
 
     flags: tuple[Flag, ...] = ()
     dates: tuple[CustomerDate, ...] = ()
+    terms: tuple[CustomerDate, ...] = ()
     history: tuple[Flag, ...] = ()
     rules: tuple[Flag, ...] = ()
     thanks: Cue | None = None
@@ -153,9 +157,11 @@ def find(
     if manager and prior:
         flags[flags.index(manager)] = replace(manager, floor=Urgency.URGENT)
     dependant = found.cue("dependant")
+    written = dates.find(text, found.hits, received_at, zone, languages)
     return Cues(
         flags=tuple(flags),
-        dates=dates.find(text, found.hits, received_at, zone, languages),
+        dates=tuple(one for one in written if one.kind != "term"),
+        terms=tuple(one for one in written if one.kind == "term"),
         history=tuple(history),
         rules=tuple(_essential(found, flags, dependant)),
         thanks=found.cue("thanks"),
@@ -258,12 +264,14 @@ class _Found:
         return []
 
     def together(self, *sections: str) -> list[Hit]:
-        """One hit of each section, none more than a sentence away from the first; [] where one is missing."""
+        """One hit of each section, at different words, none more than a sentence away from the first; [] if none."""
         first, *rest = [self.good(section) for section in sections] or [[]]
         for hit in first:
-            near = [next((one for one in hits if abs(one.sentence - hit.sentence) <= 1), None) for hits in rest]
-            if all(near):
-                return [hit, *(one for one in near if one)]
+            chosen = [hit]
+            for hits in rest:
+                chosen += [one for one in hits if abs(one.sentence - hit.sentence) <= 1 and _apart(one, chosen)][:1]
+            if len(chosen) == len(sections):
+                return chosen
         return []
 
     def evidence(self, hits: Sequence[Hit]) -> tuple[str, ...]:
@@ -293,6 +301,10 @@ def _touched(hit: Hit, idioms: Iterable[Hit]) -> bool:
     return any(
         one.sentence == hit.sentence and one.first <= hit.last + 1 and one.last >= hit.first - 1 for one in idioms
     )
+
+
+def _apart(hit: Hit, others: Iterable[Hit]) -> bool:
+    return all(hit.last < one.first or hit.first > one.last for one in others)
 
 
 def _flags(found: _Found) -> Iterable[Flag]:

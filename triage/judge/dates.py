@@ -227,8 +227,8 @@ class _Reader:
             if year is not None:
                 return _Day(date(year, month, day), used)
             found = date(self.today.year, month, day)
-            if (self.today - found).days > 183:
-                found = date(self.today.year + 1, month, day)
+            if abs((self.today - found).days) > 183:
+                found = date(self.today.year + (1 if found < self.today else -1), month, day)
             return _Day(found, used)
         except ValueError:
             return None
@@ -299,12 +299,13 @@ def find(
     """The customer's own dates after `received_at` (aware), earliest first, at most one a kind and moment.
 
     `hits` are the phrases found in `text`; those of the sections "event <kind>" say what the customer is bound to,
-    "event not" takes them back, "term" beside a legal, regulator or chargeback flag makes a term set to us.
+    "event not" takes them back. A "term" ("by 12 June", "within 14 days") beside a legal, regulator or chargeback
+    flag is a term set to us; without such a flag its kind is "term", and the sender decides whether it counts.
     """
     events = [hit for hit in hits if hit.section.startswith("event ") and hit.section != "event not"]
     terms = [hit for hit in hits if hit.section == "term"]
     duty = _duty(hits)
-    if not events and not (terms and duty):
+    if not events and not terms:
         return ()
     denied = [hit for hit in hits if hit.section == "event not"]
     demands = {hit.sentence for hit in hits if hit.section == "demand"}
@@ -335,11 +336,10 @@ def find(
                     mention = mentions(number)[0]
                     keep(kind, mention, mention.first, mention.last)
                     break
-    if duty:
-        for hit in terms:
-            for mention in mentions(hit.sentence):
-                if 0 <= mention.first - hit.last <= 6:
-                    keep(duty, mention, hit.first, hit.last)
+    for hit in terms:
+        for mention in mentions(hit.sentence):
+            if 0 <= mention.first - hit.last <= 6:
+                keep(duty, mention, hit.first, hit.last)
     return tuple(sorted(found.values(), key=lambda one: (one.at, one.kind)))[:10]
 
 
@@ -348,7 +348,7 @@ def _duty(hits: Sequence[Hit]) -> str:
     for section, kind in (("legal_threat", "legal"), ("regulator", "regulator"), ("chargeback", "chargeback")):
         if section in sections:
             return kind
-    return ""
+    return "term"
 
 
 def _mentions(text: Text, number: int, local: datetime, languages: Sequence[str]) -> list[Mention]:

@@ -6,12 +6,13 @@ What the headers prove stands. In doubt it is a complaint and a person looks; ev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from triage.judge import sources, urgency
 from triage.judge.cues import Cues, Flag
+from triage.judge.dates import CustomerDate
 from triage.judge.urgency import History, Reason, Thresholds, WorkingDays
 from triage.mail.body import Body
 from triage.mail.message import Message
@@ -102,6 +103,13 @@ class Mail:
     def is_answer(self) -> bool:
         return bool(self.message.in_reply_to or self.message.references)
 
+    @property
+    def dates(self) -> tuple[CustomerDate, ...]:
+        """The customer's dates and, where a regulator writes, the terms it sets."""
+        if any(flag.rule == sources.FROM_REGULATOR for flag in self.flags):
+            return (*self.cues.dates, *(replace(one, kind="regulator") for one in self.cues.terms))
+        return self.cues.dates
+
     def has(self, *names: str) -> bool:
         return any(flag.name in names for flag in self.flags)
 
@@ -152,7 +160,7 @@ def of(mail: Mail) -> tuple[Disposition, str]:
         return _of_score(mail, mail.score)
     if screened is not None:
         return screened, mail.screening.reason
-    if any(flag.rule == "sender is a regulator" for flag in mail.flags):
+    if any(flag.rule == sources.FROM_REGULATOR for flag in mail.flags):
         return Disposition.CASE_FOLLOWUP, "a regulator writes"
     return _of_words(mail)
 
@@ -253,7 +261,7 @@ def _only_thanks(mail: Mail) -> bool:
 
 def pressing_dates(mail: Mail) -> list[Reason]:
     received = mail.screening.received_at
-    found = (urgency.of_date(one, received, mail.calendar) for one in mail.cues.dates)
+    found = (urgency.of_date(one, received, mail.calendar) for one in mail.dates)
     return [one for one in found if one]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from triage.judge import meaning, sentence, wording
+from triage.judge import meaning, wording
 from triage.judge.concepts import FRAME, stream
 
 KINDS = ("word", "concept", "letters")  # in this order of columns; the numbers of the meaning come last
@@ -35,13 +35,12 @@ class Analysis(NamedTuple):
 
     words: list[str]
     concepts: list[tuple[int, str]]  # (place of the word, concept)
-    sentences: list[str]  # in their own spelling, for a sentence encoder
 
 
 def analyse(subject: str, text: str, language: str) -> Analysis:
     """Read a mail's own words, masked, and find the concepts in them."""
-    words, sentences = wording.read(subject, text, language)
-    return Analysis(words, stream(words, language), sentences)
+    words = wording.words(subject, text, language)
+    return Analysis(words, stream(words, language))
 
 
 def word_features(words: Sequence[str]) -> Iterable[str]:
@@ -88,8 +87,8 @@ class Features:
 
     vocabulary: dict[str, dict[str, int]]  # kind -> feature -> column
     weight: NDArray[np.float32]  # a column of the vocabulary: inverse document frequency, 1 + log(...)
-    share: dict[str, float]  # kind, "meaning" or "sentence" -> how loudly it speaks; 0 or absent: not at all
-    middle: NDArray[np.float32]  # (meaning.SIZE + sentence.SIZE,) the mean of the training mail
+    share: dict[str, float]  # kind, or "meaning" -> how loudly it speaks; 0 or absent: not at all
+    middle: NDArray[np.float32]  # (meaning.SIZE,) the mean meaning of the training mail
     _near: dict[str, str] | None = field(default=None, repr=False)
     _letters: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     _spelt: dict[str, str] = field(default_factory=dict, repr=False)
@@ -98,8 +97,7 @@ class Features:
     @property
     def width(self) -> int:
         """The number of columns."""
-        dense = ("meaning", meaning.SIZE), ("sentence", sentence.SIZE)
-        return len(self.weight) + sum(size for kind, size in dense if self.share.get(kind))
+        return len(self.weight) + (meaning.SIZE if self.share.get("meaning") else 0)
 
     @property
     def shown(self) -> int:
@@ -137,15 +135,11 @@ class Features:
         spelt = [[self.spell(w) for w in mail.words] for mail in analyses]
         parts = [self._part(kind, analyses, spelt) for kind in KINDS if self.vocabulary.get(kind)]
         if self.share.get("meaning"):
-            parts.append(self._dense("meaning", self.meanings(spelt), self.middle[: meaning.SIZE]))
-        if self.share.get("sentence"):
-            parts.append(self._dense("sentence", sentence.encode(analyses), self.middle[meaning.SIZE :]))
+            # directions seen from the middle of the training mail; a mail without any stays at zero
+            raw = self.meanings(spelt)
+            known = np.linalg.norm(raw, axis=1, keepdims=True) > 0
+            parts.append(sparse.csr_matrix(unit(np.where(known, unit(raw) - self.middle, 0.0)) * self.share["meaning"]))
         return sparse.hstack(parts, format="csr", dtype=np.float32)
-
-    def _dense(self, kind: str, raw: NDArray[np.float32], middle: NDArray[np.float32]) -> sparse.csr_matrix:
-        """Directions seen from the middle of the training mail; a mail without any stays at zero."""
-        known = np.linalg.norm(raw, axis=1, keepdims=True) > 0
-        return sparse.csr_matrix(unit(np.where(known, unit(raw) - middle, 0.0)) * self.share[kind])
 
     def meanings(self, spelt: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """(mails, meaning.SIZE): the summed meaning of the words, rare words louder; zeros where no word is known."""

@@ -58,6 +58,7 @@ _COMMENT = re.compile(
     re.MULTILINE,
 )
 _NOTHING = wordset("(none) none - n/a keine (keine) aucun (aucun) ninguno nessuno geen nenhum")
+FROM_REGULATOR = "sender is a regulator"  # the rule of a flag that the address raises
 _READ = 8_000
 
 
@@ -80,7 +81,7 @@ def flags(message: Message) -> tuple[Flag, ...]:
     """Flags that the addresses show: a regulator writes, a newsroom writes or is in copy (then it is public)."""
     found = []
     if _regulator(message.from_):
-        found.append(Flag("regulator", (message.from_.email,), True, Urgency.URGENT, "sender is a regulator"))
+        found.append(Flag("regulator", (message.from_.email,), True, Urgency.URGENT, FROM_REGULATOR))
     if _newsroom(message.from_):
         found.append(Flag("press_social", (message.from_.email,), True, Urgency.URGENT, "sender is a newsroom"))
     copied = [one.email for one in message.cc[:20] if _newsroom(one)]

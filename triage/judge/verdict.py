@@ -81,7 +81,7 @@ def of(
 def _complaint(mail: Mail, reason: str) -> Verdict:
     kind, secondary, why = _type(mail)
     decided = urgency.decide(
-        mail.prediction.urgency, (*mail.flags, *mail.cues.rules), mail.stated, mail.cues.dates,
+        mail.prediction.urgency, (*mail.flags, *mail.cues.rules), mail.stated, mail.dates,
         mail.screening.received_at, mail.calendar, mail.thresholds, history=mail.history,
         clear=mail.clear and mail.body.language_supported, glance=mail.cues.needs_glance, public=mail.has("public"),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _verdict(mail: Mail, kind: Disposition, reason: str, decided: Decided | None
         secondary=(),
         urgency=decided.urgency if decided else None,
         flags=(*mail.flags, *(mail.stated if person else ())),
-        customer_dates=mail.cues.dates if person or decided else (),
+        customer_dates=mail.dates if person or decided else (),
         confidence=confidence,
         review=bool(mail.doubts),
         review_reasons=tuple(mail.doubts),

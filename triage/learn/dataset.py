@@ -1,7 +1,8 @@
 """A team's own labelled mail, as CSV or JSON lines, and how it is split: nothing near the same in training and test.
 
-Columns (CSV header or JSON keys; `mapping` renames the file's own): `text` is needed and one of `disposition` or `type`;
-`subject`, `urgency`, `language`, `customer`, `received`, `flags` and `id` may be there. Every problem is named with file:line.
+Columns (CSV header or JSON keys; `mapping` renames the file's own): `text` is needed and one of `disposition` or
+`type`; `subject`, `urgency`, `language`, `customer`, `received`, `flags` and `id` may be there. Every problem is
+named with file:line.
 """
 
 from __future__ import annotations

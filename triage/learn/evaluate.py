@@ -1,7 +1,7 @@
 """A model against labelled mail it has not seen: every figure with its interval, from decisions of the whole house.
 
-`evaluate` gives plain records that go into JSON as they are; `triage.learn.page` draws them. Figures of mail that was trained
-on are worthless: the caller passes held-out mail, `triage.learn.workbench` sees to it.
+`evaluate` gives plain records that go into JSON as they are; `triage.learn.page` draws them. Figures of mail that was
+trained on are worthless: the caller passes held-out mail, `triage.learn.workbench` sees to it.
 """
 
 from __future__ import annotations
@@ -101,22 +101,33 @@ def _rates(table: _Table, complaints: Sequence[int], others: Sequence[int]) -> d
     urgent = [i for i in complaints if (examples[i].urgency or 0) >= Urgency.URGENT]
     calm = [i for i in complaints if (examples[i].urgency or 0) < Urgency.URGENT]
     routed = [i for i in complaints if decided[i].disposition is Disposition.COMPLAINT and not decided[i].review]
+    seen = set(routed)
+
+    def missed(i: int) -> bool:
+        return table.level(i) < Urgency.URGENT and min(table.allowed(i)) >= Urgency.URGENT
+
+    def raised(i: int) -> bool:
+        return table.level(i) >= Urgency.URGENT and max(table.allowed(i)) < Urgency.URGENT
+
+    def among_two(i: int) -> bool:
+        return bool(_two(table, i) & {examples[i].complaint_type, *examples[i].types})
+
     return {
         "complaint_kept": table.rate(complaints, lambda i: decided[i].kept),
         "others_filed_right": table.rate(others, lambda i: decided[i].disposition is examples[i].disposition),
         "type_right": table.rate(complaints, lambda i: decided[i].complaint_type == examples[i].complaint_type),
         "type_right_or_acceptable": table.rate(complaints, table.type_right),
-        "type_among_two_guesses": table.rate(complaints, lambda i: bool(_two(table, i) & {examples[i].complaint_type, *examples[i].types})),
-        "auto_routed": table.rate(complaints, lambda i: i in set(routed)),
+        "type_among_two_guesses": table.rate(complaints, among_two),
+        "auto_routed": table.rate(complaints, lambda i: i in seen),
         "auto_routed_right": table.rate(routed, table.type_right),
         "urgency_right": table.rate(complaints, lambda i: table.level(i) is examples[i].urgency),
         "urgency_right_or_acceptable": table.rate(complaints, lambda i: table.level(i) in table.allowed(i)),
         "critical_recall": table.rate(critical, lambda i: table.level(i) is Urgency.CRITICAL),
-        "urgent_missed": table.rate(urgent, lambda i: table.level(i) < Urgency.URGENT and min(table.allowed(i)) >= Urgency.URGENT),
-        "urgent_missed_unseen": table.rate(urgent, lambda i: table.level(i) < Urgency.URGENT and not decided[i].review),
-        "calm_raised": table.rate(calm, lambda i: table.level(i) >= Urgency.URGENT and max(table.allowed(i)) < Urgency.URGENT),
+        "urgent_missed": table.rate(urgent, missed),
+        "urgent_missed_unseen": table.rate(urgent, lambda i: missed(i) and not decided[i].review),
+        "calm_raised": table.rate(calm, raised),
         "reviewed": table.rate(range(len(examples)), lambda i: decided[i].review),
-    }  # fmt: skip
+    }
 
 
 def _two(table: _Table, i: int) -> set[str | None]:
@@ -229,14 +240,18 @@ def _flags(examples: Sequence[Example], decided: Sequence[Judged]) -> dict[str, 
             row = counts.setdefault(name, Counter())
             row["hit" if name in gold & got else "missed" if name in gold else "wrong"] += 1
     total: Counter[str] = sum(counts.values(), Counter())
-    hit = total["hit"]
-    low, high = calibrate.wilson(hit, hit + total["missed"])
-    low_p, high_p = calibrate.wilson(hit, hit + total["wrong"])
     return {
-        "recall": {"rate": round(hit / max(hit + total["missed"], 1), 4), "low": round(low, 4), "high": round(high, 4), "n": hit + total["missed"]},
-        "precision": {"rate": round(hit / max(hit + total["wrong"], 1), 4), "low": round(low_p, 4), "high": round(high_p, 4), "n": hit + total["wrong"]},
-        "per_flag": {name: {key: row[key] for key in ("hit", "missed", "wrong")} for name, row in sorted(counts.items())},
-    }  # fmt: skip
+        "recall": _counted(total["hit"], total["hit"] + total["missed"]),
+        "precision": _counted(total["hit"], total["hit"] + total["wrong"]),
+        "per_flag": {
+            name: {key: row[key] for key in ("hit", "missed", "wrong")} for name, row in sorted(counts.items())
+        },
+    }
+
+
+def _counted(right: int, total: int) -> Rate:
+    low, high = calibrate.wilson(right, total)
+    return {"rate": round(right / max(total, 1), 4), "low": round(low, 4), "high": round(high, 4), "n": total}
 
 
 def _languages(table: _Table, complaints: Sequence[int]) -> dict[str, dict[str, Rate]]:
@@ -249,7 +264,8 @@ def _languages(table: _Table, complaints: Sequence[int]) -> dict[str, dict[str, 
 
 
 def _worst(table: _Table, complaints: Sequence[int]) -> list[dict[str, Any]]:
-    """The mistakes that cost most: urgent mail sent low first, then wrong types the model was sure of. Text redacted."""
+    """The mistakes that cost most: urgent mail sent low first, then wrong types the model was sure of. Text
+    redacted."""
 
     def cost(i: int) -> tuple[float, float]:
         below = max(0, min(table.allowed(i)) - table.level(i))

@@ -1,8 +1,9 @@
 """May this candidate replace the model in use? Every rule gives its figure; one that fails keeps the candidate aside.
 
-The rules (issue 4, requirement I3): urgent mail missed is within its limit and no more than before; critical mail is found;
-complaints are not lost; type macro-F1 is at most a point lower; the tricky mails are decided right; and another name, sex, tone
-or spelling leaves the urgency as it was in 98 of 100 mails. Both models are judged on the same held-out mail by the same house.
+The rules (issue 4, requirement I3): urgent mail missed is within its limit and no more than before; critical mail is
+found; complaints are not lost; type macro-F1 is at most a point lower; the tricky mails are decided right; and
+another name, sex, tone or spelling leaves the urgency as it was in 98 of 100 mails. Both models are judged on the
+same held-out mail by the same house.
 """
 
 from __future__ import annotations
@@ -119,7 +120,8 @@ def _types(new: Mapping[str, Any], old: Mapping[str, Any] | None, limits: Limits
 
 
 def _tricky(model: Model, tricky: Sequence[Example], judge: Judge, limits: Limits) -> Rule:
-    """A tricky mail is right if its disposition is (or a person looks), its urgency is allowed or higher, and so its type."""
+    """A tricky mail is right if its disposition is (or a person looks), its urgency is allowed or higher, and so its
+    type."""
     if not tricky:
         return Rule("tricky", 0.0, limits.tricky_wrong, None, "there are no tricky mails to try")
     decided = _decide(model, tricky, judge)
@@ -152,7 +154,8 @@ def _variants(model: Model, heldout: Sequence[Example], judge: Judge, limits: Li
         share = same / len(base) if base else 1.0
         low, high = calibrate.wilson(same, len(base))
         passed = share >= limits.unchanged or (high >= limits.unchanged and len(base) < 200)
-        why = f"urgency unchanged in {share:.3f} (interval {low:.3f} to {high:.3f}) of {len(base)} mails with other {name}"
+        interval = f"interval {low:.3f} to {high:.3f}"
+        why = f"urgency unchanged in {share:.3f} ({interval}) of {len(base)} mails with other {name}"
         rules.append(Rule(f"unchanged_{name}", round(share, 4), limits.unchanged, passed if base else None, why))
     return rules
 
@@ -166,15 +169,18 @@ def _at_most(name: str, what: str, rate: Mapping[str, Any], limit: float) -> Rul
     """Fails where the figure is over the limit and its interval does not reach down to it."""
     if not rate["n"]:
         return Rule(name, 0.0, limit, None, f"no mail to count {what}")
-    why = f"{what}: {rate['rate']:.3f} (interval {rate['low']:.3f} to {rate['high']:.3f}, limit {limit}, {rate['n']} mails)"
-    return Rule(name, rate["rate"], limit, rate["rate"] <= limit or rate["low"] <= limit, why)
+    return Rule(name, rate["rate"], limit, rate["rate"] <= limit or rate["low"] <= limit, _said(what, rate, limit))
 
 
 def _at_least(name: str, what: str, rate: Mapping[str, Any], limit: float) -> Rule:
     if not rate["n"]:
         return Rule(name, 0.0, limit, None, f"no mail to count {what}")
-    why = f"{what}: {rate['rate']:.3f} (interval {rate['low']:.3f} to {rate['high']:.3f}, limit {limit}, {rate['n']} mails)"
-    return Rule(name, rate["rate"], limit, rate["rate"] >= limit or rate["high"] >= limit, why)
+    return Rule(name, rate["rate"], limit, rate["rate"] >= limit or rate["high"] >= limit, _said(what, rate, limit))
+
+
+def _said(what: str, rate: Mapping[str, Any], limit: float) -> str:
+    interval = f"interval {rate['low']:.3f} to {rate['high']:.3f}"
+    return f"{what}: {rate['rate']:.3f} ({interval}, limit {limit}, {rate['n']} mails)"
 
 
 __all__ = ["Decision", "Limits", "Rule", "check"]

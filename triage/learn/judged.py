@@ -1,7 +1,9 @@
-"""Examples + predictions -> what the desk would decide of them, so that a model is measured by decisions, not by margins.
+"""Examples + predictions -> what the desk would decide of them, so that a model is measured by decisions, not by
+margins.
 
-Two judges: `by_model` (the model and its thresholds, nothing else) and `by_house` (screening, cues and verdict as for a mail
-that was received, with an empty history). The gate and the report use the house; the model alone shows what rules add.
+Two judges: `by_model` (the model and its thresholds, nothing else) and `by_house` (screening, cues and verdict as for
+a mail that was received, with an empty history). The gate and the report use the house; the model alone shows what
+rules add.
 """
 
 from __future__ import annotations

@@ -39,40 +39,44 @@ RATES = {
 
 def render(report: Mapping[str, Any], title: str, made: str) -> str:
     """The page of a report of `triage.learn.evaluate.evaluate`. `made` is a line on when and on what."""
-    kind, urgency = report["type"], report["urgency"]
-    parts = [
-        f"<h1>{escape(title)}</h1><p class=quiet>{escape(made)}</p>",
-        f"<p>{report['mails']} mails, {report['complaints']} of them complaints. Intervals are 95 %, drawn over customers.</p>",
-        _rates(report["rates"]),
-        "<h2>How sure, how right</h2><div class=plots>",
+    body = "\n".join(
+        (
+            f"<h1>{escape(title)}</h1><p class=quiet>{escape(made)}</p>",
+            f"<p>{report['mails']} mails, {report['complaints']} of them complaints.",
+            "Intervals are 95 %, drawn over customers.</p>",
+            _rates(report["rates"]),
+            _plots(report["type"], report["urgency"]),
+            _classes("Types", report["type"]["per_class"]),
+            _confusion("Types: label down, decision across", report["type"]["confusion"]),
+            _classes("Urgency", report["urgency"]["per_class"]),
+            _confusion("Urgency: label down, decision across", report["urgency"]["confusion"]),
+            _confusion("Dispositions: label down, decision across", report["dispositions"]),
+            _flags(report["flags"]),
+            _languages(report["languages"]),
+            _worst(report["worst"]),
+        )
+    )
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    return f'<!doctype html><html lang="en">{head}\n{body}\n</html>\n'
+
+
+def _plots(kind: Mapping[str, Any], urgency: Mapping[str, Any]) -> str:
+    reliable = [(row["confidence"], row["right"]) for row in kind["reliability"]]
+    risky = [(row["confidence"], row["right"]) for row in urgency["reliability"]]
+    routed = [(row["share"], row["right"]) for row in kind["coverage"]]
+    flagged = [(row["flagged"], row["missed"]) for row in urgency["missed_against_flagged"]]
+    plots = (
+        _plot(reliable, ("confidence in the type", "share right"), f"Reliability of the type. ECE {kind['ece']:.3f}."),
+        _plot(risky, ("P(urgent or critical)", "share urgent"), f"Reliability of urgency. ECE {urgency['ece']:.3f}."),
+        _plot(routed, ("share routed", "share right"), "Type: the share right among the surest mails.", line=True),
         _plot(
-            [(row["confidence"], row["right"]) for row in kind["reliability"]],
-            "confidence in the type", "share right", f"Reliability of the type. ECE {kind['ece']:.3f}.", diagonal=True, dots=True,
+            flagged,
+            ("share flagged", "urgent missed"),
+            "Urgent mail missed if only this share is looked at.",
+            line=True,
         ),
-        _plot(
-            [(row["confidence"], row["right"]) for row in urgency["reliability"]],
-            "P(urgent or critical)", "share urgent", f"Reliability of the urgency. ECE {urgency['ece']:.3f}.", diagonal=True, dots=True,
-        ),
-        _plot(
-            [(row["share"], row["right"]) for row in kind["coverage"]],
-            "share routed", "share right", "Type: the more is routed without a look, the less is right.",
-        ),
-        _plot(
-            [(row["flagged"], row["missed"]) for row in urgency["missed_against_flagged"]],
-            "share flagged", "urgent missed", "Urgent mail missed, against the share a person looks at.",
-        ),
-        "</div>",
-        _classes("Types", kind["per_class"]),
-        _confusion("Types: label down, decision across", kind["confusion"]),
-        _classes("Urgency", urgency["per_class"]),
-        _confusion("Urgency: label down, decision across", urgency["confusion"]),
-        _confusion("Dispositions: label down, decision across", report["dispositions"]),
-        _flags(report["flags"]),
-        _languages(report["languages"]),
-        _worst(report["worst"]),
-    ]  # fmt: skip
-    body = "\n".join(parts)
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>\n{body}\n</html>\n'
+    )
+    return f"<h2>How sure, how right</h2><div class=plots>{''.join(plots)}</div>"
 
 
 def _percent(value: float | None) -> str:
@@ -146,43 +150,31 @@ def _worst(worst: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>Worst mistakes</h2><div class=scroll><table>{head}{rows}</table></div>"
 
 
-def _plot(
-    points: Sequence[tuple[float, float]],
-    across: str,
-    up: str,
-    caption: str,
-    *,
-    diagonal: bool = False,
-    dots: bool = False,
-) -> str:
-    """A unit square with a line through the points (and dots on them)."""
+def _plot(points: Sequence[tuple[float, float]], axes: tuple[str, str], caption: str, *, line: bool = False) -> str:
+    """A unit square: a line through the points, or the points as dots beside the diagonal they should lie on."""
     size, left, top = 240, 44, 10
 
-    def at(x: float, y: float) -> str:
-        return f"{left + size * min(max(x, 0.0), 1.0):.1f},{top + size * (1 - min(max(y, 0.0), 1.0)):.1f}"
+    def at(x: float, y: float) -> tuple[str, str]:
+        return f"{left + size * min(max(x, 0.0), 1.0):.1f}", f"{top + size * (1 - min(max(y, 0.0), 1.0)):.1f}"
 
-    grid = "".join(
-        f'<path d="M{at(0, t)}L{at(1, t)}M{at(t, 0)}L{at(t, 1)}" stroke="currentColor" opacity=".12"/>'
-        f'<text x="{left - 6}" y="{top + size * (1 - t) + 4:.1f}" text-anchor="end">{t:g}</text>'
-        f'<text x="{left + size * t:.1f}" y="{top + size + 16}" text-anchor="middle">{t:g}</text>'
-        for t in (0, 0.25, 0.5, 0.75, 1)
-    )
-    straight = (
-        f'<path d="M{at(0, 0)}L{at(1, 1)}" stroke="currentColor" stroke-dasharray="4 4" opacity=".5"/>'
-        if diagonal
-        else ""
-    )
-    line = " ".join(at(x, y) for x, y in points)
-    marks = (
-        "".join(f'<circle cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="4" fill="#2a6fdb"/>' for p in line.split())
-        if dots
-        else ""
-    )
-    return (
-        f'<figure><svg width="{size + left + 16}" height="{size + 52}" viewBox="0 0 {size + left + 16} {size + 52}" '
-        f'font-size="11" fill="currentColor" role="img" aria-label="{escape(caption)}">{grid}{straight}'
-        f'<polyline points="{line}" fill="none" stroke="#2a6fdb" stroke-width="2"/>{marks}'
-        f'<text x="{left + size / 2}" y="{size + 44}" text-anchor="middle">{escape(across)}</text>'
-        f'<text x="12" y="{top + size / 2}" text-anchor="middle" transform="rotate(-90 12 {top + size / 2})">{escape(up)}</text>'
-        f"</svg><figcaption>{escape(caption)}</figcaption></figure>"
-    )
+    def path(*through: tuple[float, float]) -> str:
+        return "M" + "L".join(" ".join(at(x, y)) for x, y in through)
+
+    drawn = []
+    for t in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, y = at(t, t)
+        drawn.append(f'<path d="{path((0, t), (1, t))}{path((t, 0), (t, 1))}" stroke="currentColor" opacity=".12"/>')
+        drawn.append(f'<text x="{left - 6}" y="{y}" dy="4" text-anchor="end">{t:g}</text>')
+        drawn.append(f'<text x="{x}" y="{top + size + 16}" text-anchor="middle">{t:g}</text>')
+    if line and points:
+        drawn.append(f'<path d="{path(*points)}" fill="none" stroke="#2a6fdb" stroke-width="2"/>')
+    else:
+        drawn.append(f'<path d="{path((0, 0), (1, 1))}" stroke="currentColor" stroke-dasharray="4 4" opacity=".5"/>')
+        drawn += ['<circle cx="{}" cy="{}" r="4" fill="#2a6fdb"/>'.format(*at(x, y)) for x, y in points]
+    across, up = map(escape, axes)
+    middle = top + size / 2
+    drawn.append(f'<text x="{left + size / 2}" y="{size + 44}" text-anchor="middle">{across}</text>')
+    drawn.append(f'<text x="12" y="{middle}" text-anchor="middle" transform="rotate(-90 12 {middle})">{up}</text>')
+    box = f'width="{size + left + 16}" height="{size + 52}" font-size="11" fill="currentColor"'
+    svg = f'<svg {box} role="img" aria-label="{escape(caption)}">{"".join(drawn)}</svg>'
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"

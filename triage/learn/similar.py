@@ -1,7 +1,7 @@
 """Which texts are near-duplicates: the same mail again, or one template with other names and numbers.
 
-Two texts are twins if they share too many runs of five words, or of twelve letters, for their size: over `JACCARD` of all
-runs of both, or over `CONTAINED` of the runs of the shorter one. Names, numbers and addresses are masked before.
+Two texts are twins if they share too many runs of five words, or of twelve letters, for their size: over `JACCARD` of
+all runs of both, or over `CONTAINED` of the runs of the shorter one. Names, numbers and addresses are masked before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def runs(words: Sequence[str]) -> tuple[frozenset[int], frozenset[int]]:
 
 
 def shared(a: frozenset[int], b: frozenset[int]) -> float:
-    """0 below both limits, else the larger of Jaccard and containment. Fewer than 8 runs in one: only equal sets count."""
+    """0 below both limits, else the larger of Jaccard and containment. Fewer than 8 runs in one: only equal sets
+    count."""
     common = len(a & b)
     if min(len(a), len(b)) < 8:
         return 1.0 if a == b else 0.0
@@ -47,7 +48,8 @@ def shared(a: frozenset[int], b: frozenset[int]) -> float:
 
 
 def twins(texts: Sequence[tuple[str, str, str]]) -> list[Twin]:
-    """Every pair of near-duplicates among (subject, text, language). For corpora: compares all that share a rare run."""
+    """Every pair of near-duplicates among (subject, text, language). For corpora: compares all that share a rare
+    run."""
     found = [runs(wording.words(*text)) for text in texts]
     pairs: dict[tuple[int, int], float] = {}
     for kind in (0, 1):

@@ -1,7 +1,7 @@
 """Thresholds for the whole house: rules and cues decide beside the model, so the cuts are chosen on what both decide.
 
-`thresholds.choose` sets the cuts of the model alone. Here each cut that the verdict uses is moved along a short grid, one after
-the other, and stays where the decisions on out-of-fold predictions are best by `worth`.
+`thresholds.choose` sets the cuts of the model alone. Here each cut that the verdict uses is moved along a short grid,
+one after the other, and stays where the decisions on out-of-fold predictions are best by `worth`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def worth(examples: Sequence[Example], decided: Sequence[Judged]) -> float:
     if not n:
         return 0.0
     flags = 2 * hit / max(2 * hit + wrong + lacking, 1)
-    cost = 1.5 * max(0.0, missed / max(urgent, 1) - 0.05) + max(0.0, raised / max(calm, 1) - 0.15)
+    cost = max(0.0, missed / max(urgent, 1) - 0.05) + max(0.0, raised / max(calm, 1) - 0.15)
     cost += 0.5 * max(0.0, 0.97 - found / max(critical, 1))
     return right / n + 0.5 * flags - cost
 

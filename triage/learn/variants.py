@@ -1,7 +1,7 @@
 """The same mail from somebody else: other names, the other sex, more or less formal, with typos.
 
-How soon a person is helped must not change with any of it (requirement B2). Every variant keeps what the mail says; the gate
-counts how often the urgency stays. Deterministic by seed.
+How soon a person is helped must not change with any of it (requirement B2). Every variant keeps what the mail says;
+the gate counts how often the urgency stays. Deterministic by seed.
 """
 
 from __future__ import annotations
@@ -14,28 +14,46 @@ from dataclasses import replace
 from triage.judge.classify import Words
 
 _NAMES = (
-    "Aaliyah Okafor", "Björn Lindqvist", "Chen Wei", "Dolores Quiñones", "Emre Yıldız", "Fatima Zahra", "Gwen Pritchard", "Hiroshi Tanaka",
-    "Ines Carvalho", "Jamal Washington", "Katarzyna Nowak", "Lakshmi Iyer", "Mustafa Demir", "Niamh Doyle", "Oluwaseun Adeyemi", "Priya Nair",
-)  # fmt: skip
-_SEX: Mapping[str, str] = {
-    "he": "she", "she": "he", "him": "her", "his": "her", "her": "his", "himself": "herself", "herself": "himself",
-    "mr": "Ms", "mrs": "Mr", "ms": "Mr", "herr": "Frau", "monsieur": "Madame", "señor": "señora", "señora": "señor", "meneer": "mevrouw",
-    "mevrouw": "meneer",
-}  # fmt: skip
-_FORMAL: Mapping[str, str] = {
-    "i'm": "I am", "don't": "do not", "can't": "cannot", "didn't": "did not", "won't": "will not", "isn't": "is not", "it's": "it is", "i've": "I have",
-    "hi": "Dear Sir or Madam", "hey": "Dear Sir or Madam", "hello": "Dear Sir or Madam", "thanks": "Thank you", "cheers": "Yours faithfully",
-}  # fmt: skip
-_CASUAL: Mapping[str, str] = {
-    "i am": "im", "do not": "dont", "cannot": "cant", "did not": "didnt", "dear sir or madam": "hiya", "yours faithfully": "cheers",
-    "yours sincerely": "cheers", "kind regards": "ta", "please": "pls", "you": "u",
-}  # fmt: skip
+    "Aaliyah Okafor",
+    "Björn Lindqvist",
+    "Chen Wei",
+    "Dolores Quiñones",
+    "Emre Yıldız",
+    "Fatima Zahra",
+    "Gwen Pritchard",
+    "Hiroshi Tanaka",
+    "Inês Carvalho",
+    "Katarzyna Nowak",
+    "Lakshmi Iyer",
+    "Niamh Doyle",
+    "Oluwaseun Adeyemi",
+)
+
+
+def _pairs(text: str) -> Mapping[str, str]:
+    """ "a=b; c=d" as a mapping."""
+    return {left.strip(): right for left, _, right in (pair.partition("=") for pair in text.split(";"))}
+
+
+_SEX = _pairs(
+    "he=she;she=he;him=her;his=her;her=his;himself=herself;herself=himself;mr=Ms;mrs=Mr;ms=Mr;herr=Frau"
+    ";monsieur=Madame;señor=señora;señora=señor;meneer=mevrouw;mevrouw=meneer"
+)
+_FORMAL = _pairs(
+    "i'm=I am;don't=do not;can't=cannot;didn't=did not;won't=will not;isn't=is not;it's=it is;i've=I have"
+    ";hi=Dear Sir or Madam;hey=Dear Sir or Madam;hello=Dear Sir or Madam;thanks=Thank you;cheers=Yours faithfully"
+)
+_CASUAL = _pairs(
+    "i am=im;do not=dont;cannot=cant;did not=didnt;dear sir or madam=hiya;yours faithfully=cheers"
+    ";yours sincerely=cheers;kind regards=ta;please=pls;you=u"
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _NAME_AFTER = re.compile(r"^(\s*)([A-ZÀ-Þ][\w'’-]+(?: [A-ZÀ-Þ][\w'’.-]+){0,2})(\s*)$")
 
 
 def other_names(words: Words, seed: int) -> Words:
-    """Another greeting's and signature's name: the name lines are replaced, and a name is added where there was none."""
+    """Another greeting's and signature's name: the name lines are replaced, and a name is added where there was
+    none."""
     chosen = random.Random(seed).choice(_NAMES)
     lines = words.text.rstrip().split("\n")
     if len(lines) > 1 and _NAME_AFTER.match(lines[-1]):

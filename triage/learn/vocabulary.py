@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from triage.judge import meaning, sentence
+from triage.judge import meaning
 from triage.judge.features import (
     KINDS,
     Analysis,
@@ -43,10 +43,8 @@ def choose(
         kept = sorted(sorted(kept, key=lambda one: (-one[1], one[0]))[: most.get(kind, len(kept))])
         vocabulary[kind] = {name: len(weights) + i for i, (name, _) in enumerate(kept)}
         weights.extend(1.0 + np.log((1 + total) / (1 + n)) for _, n in kept)
-    middle = np.zeros(meaning.SIZE + sentence.SIZE, dtype=np.float32)
+    middle = np.zeros(meaning.SIZE, dtype=np.float32)
     chosen = Features(vocabulary, np.asarray(weights, dtype=np.float32), dict(share), middle)
     if share.get("meaning"):
-        middle[: meaning.SIZE] = unit(chosen.meanings([mail.words for mail in analyses])).mean(axis=0)
-    if share.get("sentence"):
-        middle[meaning.SIZE :] = unit(sentence.encode(analyses)).mean(axis=0)
+        middle[:] = unit(chosen.meanings([mail.words for mail in analyses])).mean(axis=0)
     return chosen

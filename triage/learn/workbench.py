@@ -1,4 +1,5 @@
-"""What `triage train`, `triage evaluate` and `triage models` do, one function each: labelled mail in, model folders out.
+"""What `triage train`, `triage evaluate` and `triage models` do, one function each: labelled mail in, model folders
+out.
 
 A trained model is a candidate: it lies in the models folder under a new name and nothing uses it until `promote`.
 """
@@ -8,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from triage.errors import TooLittleToLearn
-from triage.judge import sentence
 from triage.judge.classify import Model
 from triage.learn import corpus, dataset, evaluate, gate, judged, page, train, tune
 from triage.learn.example import Example
@@ -71,7 +71,8 @@ class Candidate:
 
 
 def material(source: Sequence[Example], corpus_dir: Path | None, seed: int) -> Material:
-    """The composed corpus and a team's own mail together. Own mail is split by customer and time, the corpus by its folders."""
+    """The composed corpus and a team's own mail together. Own mail is split by customer and time, the corpus by its
+    folders."""
     own = dataset.without_duplicates(source) if source else ()
     known, test = list(own), []
     if len(own) >= _OWN_WEIGHT_FROM:
@@ -104,22 +105,19 @@ def train_model(
     progress: Progress = quiet,
     *,
     name: str | None = None,
-    semantic: bool = False,
     judge: Judge | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """Train on `source` and the corpus, test on held-out mail, write `models_dir/<name>` with card and report.
+    """Train on `source` and the corpus, test on held-out mail, write `models_dir/<name>` with its card.
 
-    `name` is the date and the data by default. `semantic` trains with the sentence encoder, which must be installed. The
-    gate compares with the model in use; nothing is promoted. `notes` go into the card (agreement of a second labelling).
+    `name` is the date and the data by default. The gate compares with the model in use; nothing is promoted. `notes` go
+    into the card (for example the agreement of a second labelling). Raises TooLittleToLearn, FileExistsError.
     """
     stuff = material(source, corpus_dir, seed)
     settings = train.Settings.for_size(len(stuff.train))
-    if semantic:
-        settings = replace(settings, share={**settings.share, "sentence": 1.0})
     trained = train.fit(stuff.train, seed, progress, settings)
     model = trained.model
-    folder = models_dir / (name or f"{now.astimezone(UTC):%Y%m%d}-{stuff.digest[:8]}{'-semantic' if semantic else ''}")
+    folder = models_dir / (name or f"{now.astimezone(UTC):%Y%m%d}-{stuff.digest[:8]}")
     progress("judging what was left out", 0.0)
     known = {e.id: judged.parts(e) for e in stuff.train[: tune.MOST]} if judge is None else {}
     decide = judge or judged.by_house(known)
@@ -141,7 +139,6 @@ def train_model(
         },
         "heldout": summary(report),
         "gate": decision.record(),
-        "needs": ["sentence"] if semantic else [],
         **(notes or {}),
     }
     artefact.save(model, folder, card)
@@ -237,8 +234,3 @@ def _flat(card: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         elif not isinstance(value, list):
             found[f"{before}{key}"] = value
     return found
-
-
-def semantic_possible() -> bool:
-    """Whether a model with the sentence encoder can be trained and used here."""
-    return sentence.installed()

@@ -96,7 +96,13 @@ def _one(
             draft = Draft(desk, tx, read(tx, case_id))
             said = VERBS[verb](Deed(desk, tx, draft, actor, at, data))
             case = draft.save()
-            row = {"id": case.number, "done": not dry_run, "said": said, "status": case.status.value, "owner": case.owner}
+            row = {
+                "id": case.number,
+                "done": not dry_run,
+                "said": said,
+                "status": case.status.value,
+                "owner": case.owner,
+            }
             if dry_run:
                 raise _Undo(row)
             return row
@@ -239,7 +245,9 @@ def _route_again(deed: Deed) -> str:
     routed = route.decide(desk.config.ruleset, facts, desk.config.roster, opening.load(deed.tx), deed.at)
     if routed.owner == case.owner or (routed.pool is not None and routed.pool == case.pool):
         return ""
-    deed.add(Kind.ASSIGNED, owner=routed.owner, pool=routed.pool, why="routed again after a correction", rule=routed.rule)
+    deed.add(
+        Kind.ASSIGNED, owner=routed.owner, pool=routed.pool, why="routed again after a correction", rule=routed.rule
+    )
     now = deed.draft.save()
     card = cards.card(desk, deed.tx, now)
     owner = desk.config.roster.emails((now.owner,), deed.at)
@@ -323,4 +331,3 @@ VERBS: dict[str, Verb] = {
     "reopen": _reopen, "note": _note, "ack": _ack, "confirm": _confirm, "correct": _correct, "merge": _merge,
     "split": _split,
 }  # fmt: skip
-

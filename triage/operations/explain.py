@@ -144,10 +144,12 @@ def text(found: dict[str, Any]) -> str:
 
 def _verdict_text(verdict: dict[str, Any]) -> str:
     sure = ", ".join(f"{name} {p:.2f}" for name, p in verdict["confidence"].items())
-    lines = [f"  judged {verdict['complaint_type'] or verdict['disposition']}, {verdict['urgency'] or 'no urgency'} ({sure})"]
+    lines = [
+        f"  judged {verdict['complaint_type'] or verdict['disposition']}, {verdict['urgency'] or 'no urgency'} ({sure})"
+    ]
     lines += [f"  {r['urgency']} by {r['source']}: {r['why']}{_quoted(r['evidence'])}" for r in verdict["reasons"]]
     lines += [f"  flag {f['name']}{_quoted(f['evidence'])}" for f in verdict["flags"]]
-    lines += [f"  date {d['at']} ({d['kind']}): \"{d['evidence']}\"" for d in verdict["customer_dates"]]
+    lines += [f'  date {d["at"]} ({d["kind"]}): "{d["evidence"]}"' for d in verdict["customer_dates"]]
     lines += [f"  not sure: {reason}" for reason in verdict["review_reasons"]]
     lines.append(f"  sender {verdict['screening']['kind']}, authentication {verdict['screening']['authenticated']}")
     if verdict["terms"]:

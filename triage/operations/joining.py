@@ -151,14 +151,20 @@ def _from_the_customer(
     if before.status is Status.CLOSED:
         draft.add(Kind.REOPENED, at, {"by": "customer", "why": verdict.reason}, mail_id=mail.id)
         draft.add(
-            Kind.FLAGGED, at, {"flags": [{"name": "reopened", "evidence": [], "rule": "mail after closing"}]}, mail_id=mail.id
+            Kind.FLAGGED,
+            at,
+            {"flags": [{"name": "reopened", "evidence": [], "rule": "mail after closing"}]},
+            mail_id=mail.id,
         )
     draft.add(Kind.CUSTOMER_WROTE, at, {"sender": sender, "why": how}, mail_id=mail.id, key=f"wrote:{mail.id}")
     if new_flags:
         draft.add(Kind.FLAGGED, at, {"flags": new_flags}, mail_id=mail.id)
     if before.status is Status.CLOSED and draft.case.urgency < Urgency.URGENT:
         draft.add(
-            Kind.URGENCY_SET, at, {"urgency": "urgent", "basis": "reopened", "why": "the customer came back"}, mail_id=mail.id
+            Kind.URGENCY_SET,
+            at,
+            {"urgency": "urgent", "basis": "reopened", "why": "the customer came back"},
+            mail_id=mail.id,
         )
     if chase and cues.chase is not None:
         _chased(draft, mail, cues.chase.evidence, judged)

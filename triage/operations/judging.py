@@ -67,7 +67,5 @@ def _one(desk: Judge, mail: Unjudged, screening: Screening, prediction: Predicti
         mail.message.attachments,
         forwarded=screening.forwarded_by is not None,
     )
-    decided = verdict.of(
-        mail.message, mail.body, screening, found, prediction, desk.thresholds, desk.config.calendar
-    )
+    decided = verdict.of(mail.message, mail.body, screening, found, prediction, desk.thresholds, desk.config.calendar)
     return Judged(mail.message, mail.body, screening, found, decided)

@@ -114,7 +114,9 @@ def said(kind: str, data: Mapping[str, Any]) -> str:
     """An event in one line of plain English."""
     why = data.get("why") or ""
     lead = {
-        "opened": lambda: f"{data['disposition']} {data.get('complaint_type') or ''} {data['urgency']}, owner {data['owner']}",
+        "opened": lambda: (
+            f"{data['disposition']} {data.get('complaint_type') or ''} {data['urgency']}, owner {data['owner']}"
+        ),
         "urgency_set": lambda: f"{data['urgency']} ({data['basis']})",
         "assigned": lambda: f"to {data['owner']}",
         "replied": lambda: f"by {data.get('channel', 'mail')}, {data.get('response', 'answer')}",
@@ -244,18 +246,26 @@ def status(desk: Desk) -> dict[str, Any]:
 def status_text(found: Mapping[str, Any]) -> Iterable[tuple[str, list[str]]]:
     """The status for people: (title, lines)."""
     if found["config_refused"]:
-        head = f"REFUSED; version {found['config_version']} goes on running. `triage config undo` brings its files back."
+        head = (
+            f"REFUSED; version {found['config_version']} goes on running. `triage config undo` brings its files back."
+        )
         yield "Config", [head, *found["config_refused"]]
-    yield "Mailboxes", [
-        f"{m['mailbox']}/{m['folder']}: last good scan {m['last_good_scan'] or 'never'}"
-        + (f", {m['failures']} failures since" if m["failures"] else "")
-        + (f", CIRCUIT OPEN: {m['circuit']}" if m["circuit"] else "")
-        for m in found["mailboxes"]
-    ]
+    yield (
+        "Mailboxes",
+        [
+            f"{m['mailbox']}/{m['folder']}: last good scan {m['last_good_scan'] or 'never'}"
+            + (f", {m['failures']} failures since" if m["failures"] else "")
+            + (f", CIRCUIT OPEN: {m['circuit']}" if m["circuit"] else "")
+            for m in found["mailboxes"]
+        ],
+    )
     for title, key in (("Mails", "mails"), ("Cases", "cases"), ("Outbox", "outbox")):
         yield title, [", ".join(f"{name} {n}" for name, n in found[key].items())]
     yield "Last runs", [f"{r['kind']} {r['started_at']} {'ok' if r['ok'] else r['error']}" for r in found["last_runs"]]
-    yield "Next deadlines", [f"{d['id']} {d['urgency']} {d['target']} {d['due']} {d['state']}" for d in found["next_deadlines"]]
+    yield (
+        "Next deadlines",
+        [f"{d['id']} {d['urgency']} {d['target']} {d['due']} {d['state']}" for d in found["next_deadlines"]],
+    )
     yield "Versions", [f"config {found['config_version']}, model {found['model']}, notices {found['notices']}"]
 
 

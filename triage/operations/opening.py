@@ -18,9 +18,10 @@ from triage.judge.route import Facts, Load, Route
 from triage.judge.verdict import Verdict
 from triage.mail import thread
 from triage.mail.thread import Threading
-from triage.operations import cards
+from triage.operations import cards, newcase
 from triage.operations.casebook import Draft, put, reserve
 from triage.operations.judging import Judged
+from triage.operations.newcase import NewCase
 from triage.words import Disposition, Urgency
 from triage.world.store import cases, mails, register
 from triage.world.store.mails import Waiting
@@ -65,24 +66,14 @@ def open_case(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, threadi
     """Open the case of a mail: owner, deadlines and notices in the same transaction."""
     verdict, customer = judged.verdict, judged.screening.customer
     routed = routing(desk, tx, verdict, judged, mail.mailbox)
-    at = judged.screening.received_at
-    number = next_number(desk, tx)
-    urgency = verdict.urgency or _least(desk, verdict.disposition)
-    draft = Draft(desk, tx)
-    case_id = reserve(desk, tx, mail.mailbox, number, at)
-    draft.add(
-        Kind.OPENED, at,
-        {
-            "case_id": case_id, "number": number, "disposition": verdict.disposition.value,
-            "complaint_type": verdict.complaint_type, "secondary": list(verdict.secondary), "urgency": urgency.word,
-            "flags": flags_json(verdict), "customer": customer.email or "unknown", "customer_name": customer.name[:200],
-            "participants": participants(judged), "subject": judged.message.subject[:500],
-            "language": verdict.language, "owner": routed.owner, "pool": routed.pool,
-            "policy": routed.policy, "statutory": list(routed.statutory),
-            "restrict_text": routed.restrict_text, "why": f"{verdict.reason}; routed by {routed.rule}",
-        },
-        mail_id=mail.id, key=f"opened:{mail.id}",
+    new = NewCase(
+        mailbox=mail.mailbox, received_at=judged.screening.received_at, disposition=verdict.disposition,
+        urgency=verdict.urgency or _least(desk, verdict.disposition), customer=customer.email, routed=routed,
+        why=verdict.reason, key=f"opened:{mail.id}", complaint_type=verdict.complaint_type,
+        secondary=verdict.secondary, flags=flags_json(verdict), customer_name=customer.name,
+        participants=participants(judged), subject=judged.message.subject, language=verdict.language, mail_id=mail.id,
     )  # fmt: skip
+    draft = newcase.draft(desk, tx, next_number(desk, tx), new)
     if verdict.review:
         draft.add(Kind.REVIEW_WANTED, desk.now(), {"reasons": list(verdict.review_reasons)}, mail_id=mail.id)
     for note in _notes(tx, routed, threading):

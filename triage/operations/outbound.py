@@ -26,7 +26,9 @@ def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: di
     """A mail of a Sent folder: an answer on its case, or filed as internal."""
     case_id = _case_of(desk, tx, judged)
     if case_id is None:
-        mails.judged(tx, mail.id, {**common, "outcome": "filed", "disposition": "internal", "reason": "our own mail, on no case"})
+        mails.judged(
+            tx, mail.id, {**common, "outcome": "filed", "disposition": "internal", "reason": "our own mail, on no case"}
+        )
         return Settled("filed", "internal")
     draft = Draft(desk, tx, read(tx, case_id))
     if reaches(draft.case, judged):

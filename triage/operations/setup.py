@@ -49,7 +49,7 @@ def init(
         f"  triage --config {place} cases        the queue",
         "",
         "Mail from before now opens no case; `triage backfill --since DATE` takes it in on purpose.",
-        "Notices are off: `triage run` shows what would go out. Set `mode: me` in notices.yaml, later `mode: \"on\"`.",
+        'Notices are off: `triage run` shows what would go out. Set `mode: me` in notices.yaml, later `mode: "on"`.',
     ]
     return "\n".join(lines)
 

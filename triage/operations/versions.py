@@ -58,9 +58,8 @@ def _on_disk(folder: Path) -> Files:
 
 def history(found: Settings | None = None) -> dict[str, Any]:
     """Every config the program ran with, newest first; what lies in the folder now; who went back, and when."""
-    with _opened(found) as (where, database):
-        with database.read() as tx:
-            rows, undone = register.config_versions(tx), register.runs_of(tx, UNDO)
+    with _opened(found) as (where, database), database.read() as tx:
+        rows, undone = register.config_versions(tx), register.runs_of(tx, UNDO)
     now = _on_disk(where.config)
     before: list[Mapping[str, str]] = [row["files"] for row in rows[1:]]
     return {

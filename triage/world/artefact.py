@@ -1,8 +1,8 @@
 """The folder of models: `models/<name>/model.joblib` and `card.json`; `models/current` holds the name in use.
 
-joblib files can run code when they are loaded, so nothing is loaded before the card is read, the sha256 of every file is
-compared with it, and the libraries are the card's. A model without a card, a file that the card does not name, a changed
-byte or another major version is refused as ModelUntrusted, with what was expected and what was found.
+joblib files can run code when they are loaded, so nothing is loaded before the card is read, the sha256 of every file
+is compared with it, and the libraries are the card's. A model without a card, a file that the card does not name, a
+changed byte or another major version is refused as ModelUntrusted, with what was expected and what was found.
 """
 
 from __future__ import annotations

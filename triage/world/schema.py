@@ -262,7 +262,9 @@ outbox = Table(
     Column("text", Clean, nullable=False),
     Column("headers", Json, nullable=False),
     Column("message_id", Clean, nullable=False),
-    Column("state", String(20), nullable=False),  # pending, sent, held (notices are off), refused, batched, gathered (in a digest)
+    Column(
+        "state", String(20), nullable=False
+    ),  # pending, sent, held (notices are off), refused, batched, gathered (in a digest)
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Utc, nullable=False),
     Column("created_at", Utc, nullable=False),

@@ -14,7 +14,12 @@ LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt")
 def load(language: str) -> Matcher:
     """The matcher of a language of LANGUAGES, read once. Raises ValueError with file and line on a bad phrase."""
     name = f"{language}.txt"
-    lines = _lines(files(__package__).joinpath(name).read_text("utf-8"))
+    return compiled(language, name, files(__package__).joinpath(name).read_text("utf-8"))
+
+
+def compiled(language: str, name: str, text: str) -> Matcher:
+    """The matcher of one file of wordings. Raises ValueError with `name` and line on a bad phrase."""
+    lines = _lines(text)
     classes: dict[str, tuple[str, ...]] = {}
     for _, section, line in lines:  # classes first: a phrase may use one that is written below it
         if section.startswith("@"):
