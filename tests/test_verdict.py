@@ -240,12 +240,15 @@ def test_a_near_date_in_a_sure_enquiry_is_seen_in_time() -> None:
     assert v.disposition == "enquiry" and v.review and v.urgency is Urgency.CRITICAL
 
 
+ANSWER = "In-Reply-To: <a@ours.example>\r\n"
+
+
 @pytest.mark.parametrize(
     ("text", "headers", "says", "disposition"),
     [
-        ("All sorted now, thank you.", "In-Reply-To: <a@ours.example>\r\n", other("customer_ack", 0.6), "customer_ack"),
+        ("All sorted now, thank you.", ANSWER, other("customer_ack", 0.6), "customer_ack"),
         ("All sorted now, thank you.", "", other("praise", 0.7), "praise"),
-        ("Thank you, but it still leaks.", "In-Reply-To: <a@ours.example>\r\n", other("customer_ack", 0.6), "complaint"),
+        ("Thank you, but it still leaks.", ANSWER, other("customer_ack", 0.6), "complaint"),
         ("Please send me a copy of all data you hold about me.", "", other("request", 0.6), "data_rights_request"),
     ],
 )  # fmt: skip
@@ -269,7 +272,7 @@ def test_nothing_is_open_in_praise_so_background_raises_no_flag() -> None:
     assert v.disposition == "praise" and v.flags == () and v.urgency is None
 
 
-# --- what the envelope settles ------------------------------------------------------------------------------------------
+# --- what the envelope settles ------------------------------------------------------------------------------
 
 SCREENED = [
     Disposition.AUTOREPLY, Disposition.BOUNCE, Disposition.NEWSLETTER, Disposition.INTERNAL, Disposition.SPAM_PHISHING,
@@ -338,7 +341,7 @@ REVIEWS = "Reviews <alerts@rateround.example>"
         (SURVEYS, "Survey response: 3/10", 'Comment: "Nobody ever rang back."', COMPLAINT),
         (SURVEYS, "Survey response", "How likely would you return? 2\nComment: never with these", COMPLAINT),
         (SURVEYS, "Umfrage: 2 von 10", 'Kommentar: "Niemand hat zurückgerufen."', COMPLAINT),
-        (REVIEWS, "New 5-star review for Oak", '"A dream, after a bad time elsewhere."', Disposition.REVIEW_NOTIFICATION),
+        (REVIEWS, "New 5-star review", '"A dream, after a bad time elsewhere."', Disposition.REVIEW_NOTIFICATION),
         (REVIEWS, "New review", 'Rating: 2/5\n"The last bank in town is closing."', COMPLAINT),
         (REVIEWS, "Neue Bewertung: ★★", '"Das Essen war kalt."', COMPLAINT),
         (REVIEWS, "New review", "Rating: 4/5", Disposition.REVIEW_NOTIFICATION),

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from triage.casework.hours import BusinessCalendar
-from triage.judge.calendar_words import NUMBERS, WORDS
+from triage.judge import calendar_words
 
 _NOON, _EVENING = time(12), time(20)
 _FAR = timedelta(days=400)
@@ -55,7 +55,7 @@ class Reader:
         calendar: BusinessCalendar,
     ) -> None:  # fmt: skip
         self.words, self.calendar, self.sent = words, calendar, sent
-        self.known, self.classes = WORDS[language], classes
+        self.known, self.classes = calendar_words.load(language), classes
         self.local = sent.astimezone(ZoneInfo(calendar.zone))
         self.today = self.local.date()
 
@@ -178,7 +178,7 @@ class Reader:
         word, known = self.words[at], self.known
         if word[0].isdigit():
             return self._numeric(at) or self._span(at) or self._number_first(at)
-        if word in NUMBERS and (found := self._span(at)):
+        if word in calendar_words.numbers() and (found := self._span(at)):
             return found
         for length in (4, 3, 2, 1):
             key = tuple(self.words[at : at + length])
@@ -227,7 +227,7 @@ class Reader:
         stop = at + 1
         if self.word(stop) in ("feira", "feiras"):
             stop += 1
-        if self.word(stop) in known.week and self.word(stop + 1) not in ("or", "and"):
+        if self.word(stop) in known.week_after and self.word(stop + 1) not in ("or", "and"):
             ahead, stop = ahead + 7, stop + 1
         elif near & known.next and self.today.weekday() + ahead < 7:
             ahead += 7  # "next Friday", said on a Monday, is not this week's
@@ -311,9 +311,14 @@ class Reader:
             unit, stop = "business hour" if unit == "hour" else "business", stop + 1
         elif unit == "business" and units.get(self.word(stop + 1)) in ("hour", "day"):  # "working days"
             unit, stop = "business hour" if units[self.word(stop + 1)] == "hour" else unit, stop + 1
+        written = unit == "hour" and self.word(stop) in self.known.hour_words  # "9 h", "9 uur": also an hour of the day
         stop += 1
-        led = any(self._in(n, "lead") for n in range(at - 3, at))
-        if not (led or ranged) or self._in(stop, "ago"):
+        lead = next((self.word(n) for n in range(at - 1, at - 4, -1) if self._in(n, "lead")), "")
+        if self._in(stop, "ago") or (written and any(self._in(n, "between") for n in (at - 1, at - 2))):
+            return None
+        if not lead and (written or not ranged):
+            return None
+        if written and lead == "d" and amount < 24:  # French "d'ici 17 h" is five o'clock
             return None
         return _Day(self.today, at, stop, exact=self._after(amount, unit))
 
@@ -363,8 +368,8 @@ class Reader:
         """ "between 8 and 10", "zwischen 8 und 12 Uhr", "from 2 to 4 pm", "13:00-15:00": the upper end."""
         word = self.words[at]
         low, sign, upper = word.partition("-")
-        if sign and ":" in upper and ":" in low:
-            return _time(upper, "")
+        if sign and low[0].isdigit() and (":" in upper or self.word(at + 1) in self.known.hour_words):
+            return _time(upper, self.word(at + 1))
         if not self._in(at, "between"):
             return None
         numbers = [n for n in range(at + 1, min(at + 8, high)) if self.words[n][0].isdigit()]
@@ -377,7 +382,7 @@ class Reader:
         if not word[0].isdigit() or after in self.known.units and after not in self.known.hour_words:
             return None
         marked = any(s in word for s in _HOUR_SIGNS) or word.endswith(("am", "pm"))
-        if not (marked or after in self.known.hour_words or lead in self.known.before_hour):
+        if not (marked or after in self.known.hour_words or lead in self.known.before_hour or self._in(at - 1, "hourly")):
             return None
         if after in self.known.months or (lead in self.classes.get("lead", ()) and not marked):
             return None
@@ -394,6 +399,8 @@ class Reader:
                              and (p := self._part_of(self.words[at][len(n):])) is not None), None)  # fmt: skip
             spanish = self.words[at] == "manana" and self.word(at - 1) == "la"
             if spanish:
+                return _NOON
+            if self.words[at] == "first" and self.word(at + 1) == "thing":
                 return _NOON
             if self.words[at] == "meio" and self.word(at + 1) == "dia":
                 return _NOON
@@ -427,7 +434,7 @@ def _ordinal(word: str) -> tuple[int | None, bool]:
 def _count(word: str) -> int | None:
     if word in _VAGUE:
         return None
-    return int(word) if word.isdigit() and len(word) <= 4 else NUMBERS.get(word)
+    return int(word) if word.isdigit() and len(word) <= 4 else calendar_words.numbers().get(word)
 
 
 def _time(word: str, after: str) -> time | None:

@@ -68,6 +68,7 @@ class _Rung:
     level: int
     roles: tuple[str, ...]
     at: int | None  # epoch second; None: reached only when the one below is not acknowledged
+    again: bool = False  # the last step, told once more: it keeps its own distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def _ahead(
     found: list[tuple[int, int | None]] = []
     for index in range(top + 1, len(flight.rungs)):
         moment = flight.rungs[index].at
-        if index == top + 1 and top >= 0:
+        if index == top + 1 and top >= 0 and not flight.rungs[index].again:
             climb = _climbs(taken[flight.rungs[top].key], ladder.climb.get(case.urgency), calendar)
             if climb is not None:
                 moment = climb if moment is None else min(moment, climb)
@@ -259,7 +260,7 @@ def _repeating(case: Case, ladder: Ladder, rungs: tuple[_Rung, ...], calendar: B
         return rungs
     moment = span.end(calendar, stamp(pages[-1].at))
     repeated = tuple(_Rung(page.key, last.level, last.roles, None) for page in pages if page.key != last.key)
-    return (*rungs, *repeated, _Rung(f"{last.key}+{len(pages)}", last.level, last.roles, moment))
+    return (*rungs, *repeated, _Rung(f"{last.key}+{len(pages)}", last.level, last.roles, moment, again=True))
 
 
 def _of_promises(case: Case, ladder: Ladder, calendar: BusinessCalendar, now: int) -> list[_Flight]:

@@ -63,7 +63,8 @@ def _options(
 
 def main() -> None:
     """Run a command; every error is one clear message and an exit code, never a traceback."""
-    from triage.cli import act, cases, demo, learn, run, setup  # noqa: F401 - each adds its commands to `app`
+    # each adds its commands to `app`
+    from triage.cli import act, cases, config, demo, learn, routing, run, setup, simulate  # noqa: F401
 
     try:
         app()
@@ -75,7 +76,7 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last line of defence for people at a terminal
+    except Exception as error:
         if os.environ.get("TRIAGE_DEBUG"):
             raise
         print(

@@ -6,8 +6,11 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from triage.errors import Misuse
 
 
 def emit(rows: Iterable[dict[str, Any]]) -> None:
@@ -47,6 +50,16 @@ def local(moment: datetime | str | None, zone: str) -> str:
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     return "-" if moment is None else f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %H:%M}"
+
+
+def written(path: Path, text: str) -> str:
+    """Write a page, and say where. Raises Misuse where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Misuse(f"{path} cannot be written: {error.strerror}.") from None
+    return f"written to {path}"
 
 
 def heading(text: str) -> str:

@@ -38,19 +38,31 @@ class Agreed:
         return escalate.due(case, self.deadlines(case, now), self.ladder, calendar, now)
 
 
-def wrong(events: Sequence[Event], agreed: Agreed, now: datetime, since: int = 0) -> list[str]:
-    """What is wrong with a case right after a sweep at `now`, a sentence each. Steps up to event `since` were looked
-    at before."""
-    case = casework.replay(events)
-    found = _doubled(events) + _steps_at_their_time(events, agreed, since) + _breaches(case)
-    if not case.is_open:
-        return found
-    if not case.owner:
-        found.append("it has no owner")
-    if deadline.next_deadline(agreed.deadlines(case, now)) is None and case.hold is None:
-        found.append("it has no next deadline")
-    found += [f"step {step.key} was reached at {step.due_at} and not taken" for step in agreed.steps(case, now)]
-    return found
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """The case, and what is wrong with it, a sentence each."""
+
+    case: Case
+    wrong: tuple[str, ...]
+
+
+def look(events: Sequence[Event], agreed: Agreed, now: datetime, since: int = 0) -> Audited:
+    """Audit a case right after a sweep at `now`. Steps up to event `since` were looked at before."""
+    found = _doubled(events)
+    case: Case | None = None
+    for event in events:
+        if event.kind is Kind.ESCALATED and event.seq > since and case is not None:
+            found += _too_early(case, event.data, event.at, agreed)
+        case = casework.apply(case, event)
+    assert case is not None, "a case has at least one event"
+    found += _breaches(case)
+    if case.is_open:
+        if not case.owner:
+            found.append("it has no owner")
+        if deadline.next_deadline(agreed.deadlines(case, now)) is None and case.hold is None:
+            found.append("it has no next deadline")
+        found += [f"step {step.key} was reached at {step.due_at} and not taken" for step in agreed.steps(case, now)]
+    return Audited(case, tuple(found))
 
 
 def _doubled(events: Sequence[Event]) -> list[str]:
@@ -58,18 +70,8 @@ def _doubled(events: Sequence[Event]) -> list[str]:
     return [f"step {key} was taken {count} times" for key, count in taken.items() if count > 1]
 
 
-def _steps_at_their_time(events: Sequence[Event], agreed: Agreed, since: int) -> list[str]:
-    """A step was due when it was taken; a second before, by all that was known then, it was not."""
-    found = []
-    case: Case | None = None
-    for event in events:
-        if event.kind is Kind.ESCALATED and event.seq > since and case is not None:
-            found += _too_early(case, event.data, event.at, agreed)
-        case = casework.apply(case, event)
-    return found
-
-
 def _too_early(case: Case, data: Any, at: datetime, agreed: Agreed) -> list[str]:
+    """A step was due when it was taken; a second before, by all that was known then, it was not."""
     due, key = moment(data["due"]), data["key"]
     if due > at:
         return [f"step {key} was taken at {at}, before it was due at {due}"]

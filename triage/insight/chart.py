@@ -1,4 +1,4 @@
-"""Figures to look at: bars as inline SVG, tables, and the page around them. Nothing on it is fetched from anywhere. Pure."""
+"""Figures to look at: bars as inline SVG, tables, and the page around them. Nothing is fetched from anywhere. Pure."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def _bars(part: Bars) -> str:
     said = escape(
         f"{part.title}: " + "; ".join(f"{label} {_figures(values)}" for label, values in part.rows), quote=True
     )
-    return f'{head}<svg role="img" aria-label="{said}" viewBox="0 0 {width} {height}" width="{width}">{"".join(drawn)}</svg>\n'
+    size = f'viewBox="0 0 {width} {height}" width="{width}"'
+    return f'{head}<svg role="img" aria-label="{said}" {size}>{"".join(drawn)}</svg>\n'
 
 
 def _legend(names: Sequence[str]) -> str:

@@ -337,10 +337,17 @@ def find(
                     keep(kind, mention, mention.first, mention.last)
                     break
     for hit in terms:
+        if duty == "term" and not _has_number(text, hit.sentence):
+            continue  # most "before" and "until" of a mail set no term
         for mention in mentions(hit.sentence):
             if 0 <= mention.first - hit.last <= 6:
                 keep(duty, mention, hit.first, hit.last)
     return tuple(sorted(found.values(), key=lambda one: (one.at, one.kind)))[:10]
+
+
+def _has_number(text: Text, number: int) -> bool:
+    sentence = text.sentences[number]
+    return any(word[0].isdigit() for word in text.words[sentence.first : sentence.first + sentence.count])
 
 
 def _duty(hits: Sequence[Hit]) -> str:

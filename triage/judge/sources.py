@@ -19,7 +19,7 @@ _REGULATORS = tuple(
     aufsicht mediateur mediation-conso dgccrf consumo arbitraje defensor garante conciliazione geschillen
     klachteninstituut autoriteit provedor arbitragem consumerprotection consumeraffairs watchdog dataprotection
     datenschutz financial-conduct
-    """.split()  # noqa: SIM905  a line of words reads better than forty quoted ones
+    """.split()
 )
 _REGULATOR_DOMAINS = wordset(
     "ofcom.org.uk ofgem.gov.uk ico.org.uk fca.org.uk caa.co.uk cqc.org.uk cfpb.gov ftc.gov fcc.gov bbb.org "
@@ -34,7 +34,7 @@ _PRESS_DOMAINS = tuple(
     herald gazette tribune newspaper zeitung tageblatt anzeiger kurier newsroom broadcast journalis telegraph
     periodico diario giornale gazzetta corriere dagblad courant jornal noticias lejournal presse -radio radio-
     fm-news
-    """.split()  # noqa: SIM905  a line of words reads better than forty quoted ones
+    """.split()
 )
 _MACHINE = re.compile(
     r"\b(?:no-?reply|do-?not-?reply|notifications?|alerts?|surveys?|reviews?|feedback|mailer|bewertung(?:en)?|avis|opinion(?:es|i)?)\b"

@@ -96,9 +96,13 @@ class Draft:
 
 
 def next_due(desk: Desk, case: Case, now: datetime) -> tuple[datetime | None, str | None]:
-    """When something of this case next changes, and what falls due next."""
+    """When something of this case next changes, and what falls due next. An open case that has climbed the whole ladder
+    is looked at again every business day: it is never forgotten, and the daily digest names it."""
     found = deadlines(desk, case, now)
-    moment = escalate.next_moment(case, found, desk.config.ladder, calendar_of(desk, case), now)
+    calendar = calendar_of(desk, case)
+    moment = escalate.next_moment(case, found, desk.config.ladder, calendar, now)
+    if moment is None and case.is_open:
+        moment = calendar.start_of_business(calendar.business_day_after(calendar.local_date(now), 1))
     ahead = deadline.next_deadline(found)
     return moment, (ahead.name or ahead.target.value) if ahead else None
 

@@ -1,4 +1,4 @@
-"""An invented desk for the simulation: its team, its inbox, the habits of its people, its outages. All from one seed."""
+"""An invented desk for the simulation: its team, its inbox, the habits of its people, its outages; from one seed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that is laid down before the first tick. Outages are (from, to); nothing of the program runs inside."""
+    """Everything that is laid down before the first tick. Outages are (from, to): the program is down."""
 
     seed: int
     days: int
@@ -123,7 +123,7 @@ def _people(random: Random, names: tuple[str, ...], days: int) -> str:
 
 
 def _inbox(random: Random, days: int, per_day: float) -> tuple[Complaint, ...]:
-    found = []
+    found: list[Complaint] = []
     for day in range(days):
         expected = per_day * _DAYS[day % 7]
         for _ in range(max(0, round(random.gauss(expected, expected**0.5)))):

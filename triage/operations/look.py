@@ -170,7 +170,7 @@ def report(desk: Desk, days: int) -> dict[str, Any]:
     on_time: dict[str, Counter[str]] = {target.value: Counter() for target in Target}
     for one in all_cases.values():
         for d in deadline.of(one, desk.config.policies, desk.config.calendars, now):
-            if d.finished_at is not None and d.finished_at >= since or (d.breached_at and d.breached_at >= since):
+            if (d.finished_at is not None and d.finished_at >= since) or (d.breached_at and d.breached_at >= since):
                 on_time[d.target.value]["late" if d.state is State.BREACHED else "in_time"] += 1
     closed = [row for row in rows if row["closed_at"] and row["closed_at"] >= since]
     taken = Counter(t.step for c in all_cases.values() for t in c.taken if not t.skipped and t.at >= since)

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from triage.desk import Desk
-from triage.errors import Permanent, SendRefused, TriageError
+from triage.errors import SendRefused, TriageError
 from triage.world.store import lease, outbox
 
 LEASE_SECONDS = 120
@@ -74,7 +74,7 @@ def _next(desk: Desk, now: datetime) -> list[dict[str, Any]]:
 
 def _failed(desk: Desk, held: lease.Lease, row: dict[str, Any], error: TriageError, done: Sent) -> None:
     tries = row["attempts"] + 1
-    for_good = isinstance(error, Permanent) and isinstance(error, SendRefused) or tries >= GIVE_UP_AFTER
+    for_good = isinstance(error, SendRefused) or tries >= GIVE_UP_AFTER
     retry_at = None if for_good else desk.now() + timedelta(minutes=min(60, 2 ** min(tries, 6)))
     with desk.database.write() as tx:
         lease.hold(tx, held, desk.now())

@@ -117,7 +117,7 @@ def _judge(
         found.update(zip((i for i, _ in asked), judge(desk, [one for _, one in asked]), strict=True))
     except TriageError:
         raise  # the model, the disk: not the mail's fault
-    except Exception:  # noqa: BLE001 - some mail of the batch found a hole; below it is found out which
+    except Exception:  # some mail of the batch found a hole; below it is found out which
         log.exception("judging a batch failed; judging one by one")
         for mail_id, one in asked:
             try:

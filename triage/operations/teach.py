@@ -251,7 +251,8 @@ def promote(desk: Desk, name: str, *, why: str = "") -> str:
     folder = _own_models(desk)
     refused = workbench.promote(folder, name, desk.now(), _me(), force=why)
     if refused is not None:
-        reasons = "; ".join(f"{rule.name}: {rule.why}" for rule in refused.rules if rule.passed is False) or "it was never put to the gate"
+        failed = [f"{rule.name}: {rule.why}" for rule in refused.rules if rule.passed is False]
+        reasons = "; ".join(failed) or "it was never put to the gate"
         raise Misuse(
             f"The gate refused {name}: {reasons}.", fix="--force REASON promotes it all the same; the reason is kept."
         )

@@ -21,7 +21,7 @@ MOST_BYTES = 1_000_000
 MOST_VALUES = 50_000
 MOST_DEPTH = 30
 _STANDARD = "tag:yaml.org,2002:"
-_TAGS = frozenset(f"{_STANDARD}{kind}" for kind in "map seq str int float bool null timestamp".split())  # noqa: SIM905
+_TAGS = frozenset(f"{_STANDARD}{kind}" for kind in "map seq str int float bool null timestamp".split())
 
 Path = tuple[str | int, ...]
 Plain = dict[str, "Plain"] | list["Plain"] | str | int | float | bool | None

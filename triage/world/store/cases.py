@@ -126,6 +126,17 @@ def stale(tx: Connection, version: str, limit: int) -> list[int]:
     return list(tx.execute(query).scalars())
 
 
+def versions(tx: Connection) -> dict[int, int]:
+    """Case id -> the seq of its last event, of every case."""
+    return {row.id: row.version for row in tx.execute(select(cases.c.id, cases.c.version))}
+
+
+def next_due_at(tx: Connection) -> datetime | None:
+    """The earliest moment at which something of any case changes by itself."""
+    query = select(cases.c.next_due_at).where(cases.c.next_due_at.is_not(None)).order_by(cases.c.next_due_at).limit(1)
+    return tx.execute(query).scalar()
+
+
 def without_deadline_or_owner(tx: Connection) -> list[str]:
     """The invariant: no open case without exactly one owner and a next deadline. Returns the offenders' numbers."""
     query = select(cases.c.number).where(

@@ -81,6 +81,13 @@ def listing(tx: Connection, limit: int, *, case_id: int | None = None) -> list[d
     return [dict(row._mapping) for row in tx.execute(query)][::-1]
 
 
+def cases_told(tx: Connection, kind: str) -> set[int]:
+    """The cases about which there is a notice of that kind."""
+    return set(
+        tx.execute(select(outbox.c.case_id).where(outbox.c.kind == kind, outbox.c.case_id.is_not(None))).scalars()
+    )
+
+
 def tally(tx: Connection) -> dict[str, int]:
     """How many entries are in which state."""
     return {row[0]: row[1] for row in tx.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))}
