@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from triage.casework.events import Event, Kind
-from triage.casework.history import Chase, Closing, Contact, Hold, Promise
+from triage.casework.history import Chase, Closing, Contact, Fact, Hold, Promise
 from triage.casework.record import MAX_HOLDS, Case
 from triage.casework.shapes import moment
 from triage.errors import NotAllowed
@@ -42,7 +42,8 @@ def replied(case: Case, event: Event, data: Data) -> Case:
         if event.at < case.received_at:
             raise NotAllowed(f"Case {case.number} was not received yet at {event.at:%d %b %Y %H:%M} UTC.")
     by = data["by"] or event.actor
-    contact = Contact(event.at, event.seq, False, event.mail_id, False, data["response"], by, data["channel"])
+    facts = tuple(Fact(f["kind"], f["value"], f["quote"]) for f in data["facts"])
+    contact = Contact(event.at, event.seq, False, event.mail_id, False, data["response"], by, data["channel"], facts)
     case = with_contact(case, contact)
     owner = case.ownership
     if owner.accepted_at is None and event.at >= owner.at:  # the first answer accepts the assignment

@@ -155,6 +155,7 @@ _CONTACT = record(
     by=TEXT.optional(""),
     channel=TEXT.optional("mail"),
 )
+_FACT = record(kind=one_of(("refund", "amount", "yes", "no")), value=TEXT.optional(""), quote=TEXT.optional(""))
 _WHY = TEXT.optional("")
 
 SHAPES: dict[Kind, dict[str, Part]] = {
@@ -190,6 +191,7 @@ SHAPES: dict[Kind, dict[str, Part]] = {
         "channel": one_of(("mail", "phone", "letter", "chat", "in_person")).optional("mail"),
         "response": one_of(RESPONSES).optional("answer"),
         "asks": YES.optional(False),
+        "facts": many(_FACT).optional([]),
         "note": _WHY,
     },
     Kind.BOUNCED: {"reply_mail_id": NUMBER, "why": _WHY},

@@ -13,6 +13,15 @@ from triage.words import Target, Urgency
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What one of our answers stated: an amount ("refund" where it is to be paid back), or a decision (yes, no)."""
+
+    kind: str  # "refund", "amount", "yes" or "no"
+    value: str  # of an amount: "80.00 GBP"
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """One thing said between the customer and us. `seq` is unique in the case, also for what a duplicate brought."""
 
@@ -24,6 +33,7 @@ class Contact:
     response: str = "answer"  # outbound: "answer", "holding" or "final"
     by: str = ""
     channel: str = "mail"
+    facts: tuple[Fact, ...] = ()  # outbound: what it stated
 
 
 @dataclass(frozen=True, slots=True)

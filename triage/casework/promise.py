@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from triage.casework import wordings
+from triage.casework import said, wordings
 from triage.casework.duedate import Named, Reader
 from triage.casework.history import Promise
 from triage.casework.hours import BusinessCalendar, instant, seconds
@@ -29,8 +29,6 @@ from triage.judge.sentences import Sentence, Text
 
 VAGUE = Span(3, "business_days")  # the default for an undated commitment
 MOST = 10  # commitments kept of one mail
-SHORT = 12  # words: below this a language guess is not trusted and all wordings are read
-_QUOTE = 300
 _SHORT_CLAUSE = 7  # words: an adverbial cut off by a comma ("by Friday, as agreed, ...")
 
 _DATED_ONLY = frozenset({"any", "any contact", "third contact", "third action"})
@@ -60,7 +58,7 @@ def find(
     read = sentences.read(text)
     found: list[Commitment] = []
     doubted: set[int] = set()  # what the reply's own language takes back, its neighbours do not promise
-    for one in _languages(language, len(read.words)):
+    for one in said.languages(language, len(read.words)):
         page = _Page(read, one, sent, calendar)
         for number, sentence in enumerate(read.sentences):
             if number in doubted:
@@ -69,25 +67,12 @@ def find(
                 doubted.add(number)
             for verb, kind, moment in page.commitments(number, sentence):
                 due = moment or instant(vague.end(calendar, seconds(sent)))
-                quote = _quote(read, sentence)
+                quote = said.quote(read, sentence)
                 known = next((c for c in found if c.text == quote and (c.due == due or moment is None)), None)
                 if known is None:
                     found.append(Commitment(quote, kind, due, moment is None, verb))
     dated = {c.text for c in found if not c.assumed}
     return tuple(c for c in found if not (c.assumed and c.text in dated))[:MOST]
-
-
-def _languages(language: str, words: int) -> tuple[str, ...]:
-    """The reply's own language; all of them where it is not known, its own first where the reply is short."""
-    if language in wordings.LANGUAGES and words >= SHORT:
-        return (language,)
-    rest = tuple(one for one in wordings.LANGUAGES if one != language)
-    return (language, *rest) if language in wordings.LANGUAGES else rest
-
-
-def _quote(text: Text, sentence: Sentence) -> str:
-    cut = text.text[text.starts[sentence.first] : text.ends[sentence.first + sentence.count - 1]]
-    return " ".join(cut.split())[:_QUOTE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,33 +284,18 @@ def settle(
     Any reply before the due moment keeps a contact promise, unless it puts the same thing off. An action promise is
     never kept by a mail; it is renegotiated where the reply says that it is late and promises the same act anew.
     """
-    late = says_late(text, language)
+    late = said.late(text, language)
     out = []
     for promise in promises:
-        if promise.state != "open" or not promise.made_at < sent <= promise.due:
+        if promise.state not in ("open", "broken") or not promise.made_at < sent <= promise.due:
             continue
         verbs = {c.verb for c in again(promise.text)}
         same = any(c.verb in verbs for c in new)
-        if promise.type == "contact" and any(c.kind == "contact" for c in new) and (late or same):
+        is_open = promise.state == "open"  # a broken one whose proof is only seen now was kept
+        if is_open and promise.type == "contact" and any(c.kind == "contact" for c in new) and (late or same):
             out.append(Settlement(promise.name, "renegotiated", "a new date was sent before it was due"))
         elif promise.type == "contact":
             out.append(Settlement(promise.name, "kept", "we wrote before it was due"))
-        elif late and same:
+        elif is_open and late and same:
             out.append(Settlement(promise.name, "renegotiated", "a new date was sent before it was due"))
     return tuple(out)
-
-
-def says_late(text: str, language: str) -> bool:
-    """Does a reply say that something takes longer than it should?"""
-    return bool(cues(text, language, "delay"))
-
-
-def cues(text: str, language: str, section: str) -> tuple[str, ...]:
-    """The sentences of a reply in which a wording of that section stands."""
-    read = sentences.read(text)
-    found: dict[str, None] = {}
-    for one in _languages(language, len(read.words)):
-        for hit in wordings.load(one).scan(read.sentences, read.words):
-            if hit.section == section:
-                found.setdefault(_quote(read, read.sentences[hit.sentence]))
-    return tuple(found)

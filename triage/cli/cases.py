@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from triage.cli import app
+from triage.cli.app import app
 from triage.cli.show import emit, heading, local, progress, table
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

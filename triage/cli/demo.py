@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from triage.cli import app
+from triage.cli.app import app
 from triage.cli.cases import queue
 from triage.cli.run import summary
 from triage.cli.show import heading, local, progress, table

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from triage.cli import app
+from triage.cli.app import app
 from triage.cli.show import emit, heading, progress, table
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -78,23 +78,26 @@ def serve(
 
 @app.command()
 def reconcile(
-    mailbox: Annotated[list[str] | None, typer.Option(help="Only this mailbox.")] = None, as_json: AsJson = False
+    mailbox: Annotated[list[str] | None, typer.Option(help="Only this mailbox.")] = None,
+    content: Annotated[bool, typer.Option("--content", help="Fetch every mail and compare its text as well.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare server and register, UID by UID; exit 1 where anything is missing."""
     from triage.desk import open_desk
     from triage.operations.reconcile import reconcile as compare
 
     with open_desk() as desk:
-        rows = compare(desk, mailbox)
+        rows = compare(desk, mailbox, content=content)
     if as_json:
         emit(rows)
     else:
         heads = ["mailbox", "folder", "on_server", "known", "in_cases", "filed", "quarantined", "waiting", "missing"]
+        heads += ["differs"] if content else []
         print(table(heads, [[str(row[head]) for head in heads] for row in rows]))
         for row in rows:
             print("".join(f"  {row['mailbox']}/{row['folder']}: {line}\n" for line in row["errors"]), end="")
     trouble = any(row["errors"] for row in rows)
-    raise typer.Exit(1 if any(row["missing"] for row in rows) else 75 if trouble else 0)
+    raise typer.Exit(1 if any(row["missing"] or row["differs"] for row in rows) else 75 if trouble else 0)
 
 
 @app.command()

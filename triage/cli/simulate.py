@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from triage.cli import app
+from triage.cli.app import app
 from triage.cli.show import emit, progress
 
 

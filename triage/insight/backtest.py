@@ -22,6 +22,7 @@ from triage.casework import deadline
 from triage.casework.case import Case, Event, Kind
 from triage.casework.deadline import Calendars, Deadline
 from triage.casework.policy import Policies
+from triage.errors import NotAllowed
 from triage.judge import route
 from triage.judge.route import Facts, Load, Roster, Route, Ruleset
 from triage.words import State
@@ -36,6 +37,7 @@ class Rules:
     roster: Roster
     policies: Policies
     calendars: Calendars
+    threshold: float = 0.60  # what `confidence_below: threshold` means
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class _Replay:
         owner = theirs[-1] if theirs and p.facts.customer else None
         facts = replace(
             p.facts,
+            threshold=self._rules.threshold,
             customer_open_owner=owner,
             previous_owner=owner if p.facts.complaint_type == "handling" else None,
             named_staff=route.named_staff(p.text, self._rules.roster),
@@ -233,8 +236,19 @@ def _shares(old: _Replay, new: _Replay, before: Rules, after: Rules) -> tuple[Sh
 
 def _as_if(p: Past, routed: Route, rules: Rules, now: datetime) -> tuple[Deadline, ...]:
     """The clocks of the case as if these rules had been in force from its receipt."""
-    case = casework.replay(_retold(p.events, routed))
+    case: Case | None = None
+    for event in _retold(p.events, routed):
+        try:
+            case = casework.apply(case, event)
+        except NotAllowed:
+            if event.kind not in _OF_LIMITS:
+                raise
+    assert case is not None, "a case has at least one event"
     return deadline.of(case, rules.policies, rules.calendars, now, history=True)
+
+
+#: what was said of a limit of law that, under other rules, was not on the case, or was already
+_OF_LIMITS = (Kind.STATUTORY_SET, Kind.STATUTORY_MET, Kind.STATUTORY_DROPPED)
 
 
 def _retold(events: Iterable[Event], routed: Route) -> Iterator[Event]:

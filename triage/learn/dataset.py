@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,12 @@ from triage.words import COMPLAINT_TYPES, FLAGS, HISTORY_FLAGS, Disposition, Urg
 COLUMNS = ("id", "subject", "text", "disposition", "type", "urgency", "flags", "language", "customer", "received")
 _MOST_PROBLEMS = 20
 _LONGEST = 1_000_000  # characters of one field
+#: signs of a quote, signature or forwarded mail; cutting a text without any would cost time and change nothing
+_HISTORY = re.compile(
+    r"^[ \t]{0,4}(?:>|--\s*$|_{5}|-{5}|(?:from|von|de|da|van|sent|gesendet|envoy[eé])\s?:|(?:on|am|le|el|il|op|em)\b.{0,200}:\s*$)"
+    r"|confidential|vertraulich|confidentiel",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class DatasetInvalid(Misuse):
@@ -188,6 +195,7 @@ def _example(row: Mapping[str, str], where: str, types: Collection[str]) -> Exam
         urgencies=(urgency,) if urgency else (),
         at=received,
         source=where,
+        clean=not _HISTORY.search(row["text"]),
     )
 
 

@@ -28,7 +28,7 @@ class Example:
     urgency.
     `types` and `urgencies` hold every value that a careful second reader could give, the label first. `at` is aware
     UTC.
-    `source` is "file:line"."""
+    `source` is "file:line". `clean`: the text holds own words only, nothing has to be cut."""
 
     id: str
     group: str
@@ -45,6 +45,7 @@ class Example:
     industry: str = ""
     at: datetime | None = None
     source: str = ""
+    clean: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -66,6 +67,8 @@ class Example:
     def words(self) -> Words:
         """The own words as the desk would cut them: no quote, no signature, no disclaimer. The label's language
         counts."""
+        if self.clean:
+            return Words(self.subject, self.text, self.language)
         message = mail_message.parse(self.raw())
         found = words_of(message, mail_body.words(message))
         return Words(found.subject, found.text, self.language or found.language)

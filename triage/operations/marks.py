@@ -49,6 +49,9 @@ def mark(desk: Desk, mailbox: Mailbox) -> Marked:
 
 
 def _mark_folder(desk: Desk, box: Inbox, mailbox: Mailbox, at: Folder, held: lease.Lease, marked: Marked) -> None:
+    if mailbox.mode == "dedicated":
+        for target in (mailbox.processed, mailbox.quarantine):
+            box.ensure(target)
     state = box.select(at.name, read_only=False)
     if state.uidvalidity != at.uidvalidity:
         return  # the UIDs we remember mean other mails now; the next collect sorts that out

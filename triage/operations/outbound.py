@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from triage.casework.case import Case, Kind
 from triage.desk import Desk
 from triage.mail import screen
-from triage.operations import joining, opening
+from triage.operations import answering, joining, opening
 from triage.operations.casebook import Draft, read
 from triage.operations.judging import Judged
 from triage.operations.opening import Settled
@@ -20,10 +20,12 @@ from triage.world.store.mails import Waiting
 _NO_ANSWER = frozenset(
     {screen.Kind.OWN_LOOP, screen.Kind.OUT_OF_OFFICE, screen.Kind.BOUNCE, screen.Kind.MDN, screen.Kind.MACHINE}
 )
+#: how a case remembers an address that the customer wrote in a mail: "if this one plays up, use ..."
+STATED = "stated"
 
 
 def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: dict[str, Any]) -> Settled:
-    """A mail of a Sent folder: an answer on its case, or filed as internal."""
+    """A mail of a Sent folder, or one we were copied in on: an answer on its case, or filed as internal."""
     case_id = _case_of(desk, tx, judged)
     if case_id is None:
         mails.judged(
@@ -31,11 +33,12 @@ def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: di
         )
         return Settled("filed", "internal")
     draft = Draft(desk, tx, read(tx, case_id))
-    if reaches(draft.case, judged):
-        replied(draft, mail, judged)
+    if reaches(tx, draft.case, judged):
+        answering.answered(desk, tx, draft, mail, judged)
     else:
         why = "our own mail that does not go to the customer"
         draft.add(Kind.MAIL_FILED, mail.received_at, {"disposition": "internal", "why": why}, mail_id=mail.id)
+        answering.check_leak(desk, tx, draft, mail, judged)
     case = draft.save()
     opening.remember_keys(tx, case.id, judged)
     mails.judged(tx, mail.id, {**common, "outcome": "attached", "disposition": "internal", "case_id": case.id})
@@ -43,28 +46,32 @@ def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: di
 
 
 def _case_of(desk: Desk, tx: Connection, judged: Judged) -> int | None:
-    """By the ids it answers, its tokens, or the one open case of whom it goes to."""
+    """By the ids it answers, its tokens, or the one open case of whom it goes to.
+
+    Our own mail forges nothing, so a mail it answers is proof enough, whomever it goes to.
+    """
     found = joining.find(desk, tx, judged)
     if found.case_id is not None:
         return found.case_id
-    to = [address.email for address in (*judged.message.to, *judged.message.cc)]
-    open_cases = {case for ids in cases.with_key(tx, "address", to, open_only=True).values() for case in ids}
+    ids = (*judged.message.in_reply_to, *reversed(judged.message.references))
+    known = mails.case_of_message_ids(tx, ids[:40])
+    named = next((known[one] for one in ids if one in known), [])
+    if len(set(named)) == 1:
+        return cases.merged_into(tx, named).get(named[0], named[0])
+    open_cases = {
+        case for kind in ("address", STATED) for ids_ in cases.with_key(tx, kind, _to(judged), open_only=True).values()
+        for case in ids_
+    }  # fmt: skip
     return open_cases.pop() if len(open_cases) == 1 else None
 
 
-def reaches(case: Case, judged: Judged) -> bool:
-    """Is it a person's mail to the customer's side?"""
+def _to(judged: Judged) -> list[str]:
+    return [address.email for address in (*judged.message.to, *judged.message.cc)]
+
+
+def reaches(tx: Connection, case: Case, judged: Judged) -> bool:
+    """Is it a person's mail to the customer's side: an address they write from, or one they gave us themselves?"""
     if judged.screening.kind in _NO_ANSWER or judged.message.header("auto-submitted") not in (None, "no"):
         return False
-    to = {address.email for address in (*judged.message.to, *judged.message.cc)}
-    return bool(to & (case.participants | {case.customer}))
-
-
-def replied(draft: Draft, mail: Waiting, judged: Judged) -> None:
-    """A person's answer that reaches the customer: it stops first and next response."""
-    to = [address.email for address in (*judged.message.to, *judged.message.cc)][:50]
-    by = judged.message.from_.email or "unknown"
-    draft.add(
-        Kind.REPLIED, mail.received_at, {"by": by, "to": to, "channel": "mail"}, actor=by, mail_id=mail.id,
-        key=f"replied:{mail.id}",
-    )  # fmt: skip
+    theirs = case.participants | {case.customer} | cases.keys_of(tx, [case.id], STATED)[case.id]
+    return bool(set(_to(judged)) & theirs)

@@ -92,9 +92,7 @@ def _read(desk: Desk, waiting: Sequence[Waiting], raw: Mapping[str, bytes]) -> d
     """Parse in the killable reader; stand-ins and mails that outlived every try are not read at all."""
     found: dict[int, Reading | Unreadable] = {}
     for mail in waiting:
-        if mail.fault:
-            found[mail.id] = Unreadable(mail.fault)
-        elif mail.attempts + 1 >= LAST_TRY:
+        if mail.attempts + 1 >= LAST_TRY:
             found[mail.id] = Unreadable(f"reading it failed {mail.attempts} times")
     wanted = [(mail.id, raw[mail.sha256]) for mail in waiting if mail.id not in found]
     found.update(desk.reader.read(wanted))

@@ -67,13 +67,14 @@ def every(tx: Connection) -> list[Folder]:
     return [_folder(row) for row in tx.execute(select(folder).order_by(folder.c.mailbox, folder.c.name))]
 
 
-def enter_epoch(tx: Connection, known: Folder, uidvalidity: int) -> Folder:
+def enter_epoch(tx: Connection, known: Folder, uidvalidity: int, *, anew: bool = False) -> Folder:
     """Take note of the folder's UIDVALIDITY; another value than before starts a new epoch with every UID unknown.
+    `anew` starts one under the same value: the server was found to give known UIDs to other mails.
 
     Compared with `!=`: the value may go down, and two folders may share it (RFC 3501 section 2.3.1.1 promises less than
     servers are believed to keep).
     """
-    if known.uidvalidity == uidvalidity:
+    if known.uidvalidity == uidvalidity and not anew:
         return known
     epoch = known.epoch if known.uidvalidity is None else known.epoch + 1
     tx.execute(
@@ -91,6 +92,28 @@ def known_uids(tx: Connection, at: Folder, low: int, high: int) -> set[int]:
         delivery.c.folder_id == at.id, delivery.c.epoch == at.epoch, delivery.c.uid.between(low, high)
     )
     return set(tx.execute(query).scalars())
+
+
+def highest_uid(tx: Connection, at: Folder) -> int:
+    """The highest UID ever seen in the epoch, 0 where there is none."""
+    query = select(func.max(delivery.c.uid)).where(delivery.c.folder_id == at.id, delivery.c.epoch == at.epoch)
+    return tx.execute(query).scalar() or 0
+
+
+def newest_facts(tx: Connection, at: Folder, limit: int) -> dict[int, tuple[int, datetime]]:
+    """UID -> (announced size, INTERNALDATE) of the newest mails of the epoch, as the server told them at first."""
+    query = (
+        select(delivery.c.uid, delivery.c.size_announced, delivery.c.internaldate)
+        .where(
+            delivery.c.folder_id == at.id,
+            delivery.c.epoch == at.epoch,
+            delivery.c.size_announced.is_not(None),
+            delivery.c.internaldate.is_not(None),
+        )
+        .order_by(delivery.c.uid.desc())
+        .limit(limit)
+    )
+    return {row[0]: (row[1], row[2]) for row in tx.execute(query)}
 
 
 def record_seen(tx: Connection, at: Folder, uids: Iterable[int], now: datetime) -> int:

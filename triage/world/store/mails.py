@@ -230,3 +230,8 @@ def sha_of(tx: Connection, mail_ids: Sequence[int]) -> dict[int, str]:
     """Mail id -> the address of its bytes."""
     rows = tx.execute(select(mail.c.id, mail.c.sha256).where(mail.c.id.in_(list(mail_ids))))
     return {row.id: row.sha256 for row in rows}
+
+
+def with_sha(tx: Connection, shas: Iterable[str]) -> set[str]:
+    """Which of these addresses belong to a mail of the register."""
+    return set(tx.execute(select(mail.c.sha256).where(mail.c.sha256.in_(list(shas)))).scalars())
