@@ -1,6 +1,6 @@
 """The mailbox against real servers: pymap in this process, and Dovecot where it is installed.
 
-The independent witness of what is on the server is IMAPClient, which triage itself does not use to talk.
+The witness of what is on the server is IMAPClient as it comes, on a connection of its own.
 """
 
 from __future__ import annotations
@@ -165,6 +165,18 @@ def test_a_folder_is_made_once(account, folder) -> None:
         assert f"{folder}/corrections" in box.folders()
 
 
+def test_folder_names_of_any_kind_are_listed_as_they_were_given(account, folder) -> None:
+    """`a[b` and 12 come without quotes from some servers, which is lawful; one name must not spoil the list."""
+    end = folder[-8:]
+    wanted = {f"{name}{end}" for name in ("a[b", "a]b", "[x]", "say no", 'say "no"', "Grüße & Küsse", "12(")}
+    with inbox.open(account) as box:
+        for name in wanted:
+            assert box.ensure(name) is True
+        assert wanted <= set(box.folders())
+        for name in wanted:
+            assert box.status(name).uidvalidity == box.select(name).uidvalidity
+
+
 def test_a_folder_made_anew_has_another_uidvalidity_or_other_uids(account, folder) -> None:
     with inbox.open(account) as box:
         old, uids = box.select(folder), box.uids()
@@ -237,7 +249,7 @@ def test_keywords_are_kept_where_the_server_says_so(dovecot: Dovecot, imap_serve
 def test_tls_is_verified_against_the_given_authority(dovecot: Dovecot, tls: Tls) -> None:
     account = dovecot.account(tls=tls)
     with inbox.open(account) as box:
-        assert isinstance(box._wire.sock, ssl.SSLSocket)  # type: ignore[union-attr]
+        assert isinstance(box._client.socket(), ssl.SSLSocket)  # type: ignore[union-attr]
         assert box.select("INBOX").uidvalidity
     for bad in (replace(account, ca_file=None), replace(account, host="127.0.0.1")):  # unknown issuer; wrong name
         with pytest.raises(InsecureConnection, match="not trusted"):

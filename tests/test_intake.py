@@ -212,3 +212,16 @@ def test_a_missing_folder_is_an_error_not_an_empty_mailbox(box: Box, tmp_path: P
         outcome = cycle.run(desk)
     assert outcome["exit_code"] == 1
     assert "Complaints-2019" in outcome["mailboxes"][0]["errors"][0]
+
+
+def test_nobody_is_told_of_backfilled_mail(box: Box, tmp_path: Path, smtp_sink: SmtpSink) -> None:
+    from triage.operations.backfill import backfill
+
+    box.deliver(letter(1), at=NOW - timedelta(days=9))
+    box.furnish(tmp_path, start_from=(NOW - timedelta(days=1)).isoformat(), smtp_port=smtp_sink.port)
+    with desk_in(tmp_path) as desk:
+        cycle.run(desk)
+        backfill(desk, NOW - timedelta(days=20), None, lambda line: None)
+        cycle.run(desk)
+        assert [case["next_deadline"]["state"] for case in look.cases(desk)] == ["breached"]
+    assert smtp_sink.messages == []

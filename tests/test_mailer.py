@@ -219,6 +219,7 @@ def test_a_failing_server_ends_in_the_right_error(scripted, replies, expected) -
     assert type(caught.value) is expected
 
 
+@pytest.mark.parametrize("use", [lambda out: out.send(notice()), lambda out: out.check()], ids=["send", "check"])
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
@@ -227,12 +228,12 @@ def test_a_failing_server_ends_in_the_right_error(scripted, replies, expected) -
         (b"454 4.7.0 temporary authentication failure", SendFailed),
     ],
 )
-def test_a_refused_sign_in_is_told_from_a_temporary_one(scripted, reply, expected) -> None:
+def test_a_refused_sign_in_is_told_from_a_temporary_one(scripted, reply, expected, use) -> None:
     port = int(scripted.pop())
     scripted.extend([b"220 hi", HELLO, reply])
     with_password = account(port, user="desk", sign_in=signin.Password(lambda: "tell-no-one"))
     with mailer.open(with_password) as out, pytest.raises(TriageError) as caught:
-        out.send(notice())
+        use(out)
     assert type(caught.value) is expected
     assert "tell-no-one" not in str(caught.value)
 
@@ -258,7 +259,33 @@ def test_a_password_with_letters_beyond_ascii_signs_in() -> None:
             out.send(notice())
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_a_check_signs_in_and_sends_nothing() -> None:
+    with SmtpSink("desk", "geheim ü") as sink:
+        good = account(sink.port, user="desk", sign_in=signin.Password(lambda: "geheim ü"))
+        with mailer.open(good) as out:
+            out.check()
+            out.check()
+        assert (len(sink.messages), sink.connections) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"), [(b"250 ok", None), (b"421 4.3.2 shutting down", SendFailed), (b"502 no", SendRefused)]
+)
+def test_a_check_ends_as_the_server_answers(scripted, reply, expected) -> None:
+    port = int(scripted.pop())
+    scripted.extend([b"220 hi", HELLO, reply])
+    with mailer.open(account(port)) as out:
+        if expected is None:
+            out.check()
+        else:
+            with pytest.raises(expected):
+                out.check()
+
+
 def test_nobody_listens() -> None:
+    with mailer.open(account(1)) as out, pytest.raises(SendFailed, match="refused"):
+        out.check()
     with mailer.open(account(1)) as out, pytest.raises(SendFailed, match="refused"):
         out.send(notice())
 

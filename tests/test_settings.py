@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import stat
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -94,11 +96,46 @@ def test_a_fixed_now_is_taken_in_its_zone_and_a_wrong_one_is_refused(monkeypatch
 
 
 def test_a_password_is_read_from_where_the_config_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = config.SecretPart(env="TRIAGE_TEST_PASSWORD")
     monkeypatch.setenv("TRIAGE_TEST_PASSWORD", "opensesame")
-    found = settings.secret_of(config.SecretPart(env="TRIAGE_TEST_PASSWORD"))
+    found = settings.secret_of(source)
     assert found.reveal() == "opensesame" and "opensesame" not in repr(found)
+    monkeypatch.setenv("TRIAGE_TEST_PASSWORD", "second")  # read at the moment of use
+    assert settings.secret_of(source).reveal() == "second"
     (tmp_path / "password").write_text("from a file\n", encoding="utf-8")
     assert settings.secret_of(config.SecretPart(file=str(tmp_path / "password"))).reveal() == "from a file"
-    monkeypatch.delenv("TRIAGE_TEST_PASSWORD")
-    with pytest.raises(Permanent, match="TRIAGE_TEST_PASSWORD"):
+
+
+def test_a_password_file_is_its_first_line_with_its_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes("\ufeffgehéim \r\nrest".encode())
+    assert settings.secret_of(config.SecretPart(file=str(path))).reveal() == "gehéim "
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\0b", b"\xff\xfe"])
+def test_a_password_that_cannot_be_used_needs_a_person(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    with pytest.raises(settings.SecretMissing, match="password"):
+        settings.secret_of(config.SecretPart(file=str(path)))
+
+
+def test_a_missing_password_names_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRIAGE_TEST_PASSWORD", raising=False)
+    with pytest.raises(settings.SecretMissing, match="TRIAGE_TEST_PASSWORD"):
         settings.secret_of(config.SecretPart(env="TRIAGE_TEST_PASSWORD"))
+    with pytest.raises(settings.SecretMissing, match="nowhere"):
+        settings.secret_of(config.SecretPart(file=str(tmp_path / "nowhere")))
+
+
+def test_a_password_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring, errors = ModuleType("keyring"), ModuleType("keyring.errors")
+    errors.KeyringError = type("KeyringError", (Exception,), {})  # type: ignore[attr-defined]
+    entries = {("triage", "intake"): "ring"}
+    keyring.get_password = lambda service, user: entries.get((service, user))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    source = config.SecretPart(keyring="triage")
+    assert settings.secret_of(source, "intake").reveal() == "ring"
+    with pytest.raises(settings.SecretMissing, match="triage/other"):
+        settings.secret_of(source, "other")

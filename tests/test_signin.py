@@ -1,61 +1,15 @@
-"""Passwords and tokens: where they come from, and that they never show."""
+"""Passwords and tokens: that they never show, and the messages that carry them."""
 
 from __future__ import annotations
 
 import base64
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from triage.errors import Permanent
 from triage.world import signin
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-
-
-def test_a_password_comes_from_the_environment_at_the_moment_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = signin.from_env("TRIAGE_TEST_PASSWORD")
-    monkeypatch.setenv("TRIAGE_TEST_PASSWORD", "first")
-    assert read() == "first"
-    monkeypatch.setenv("TRIAGE_TEST_PASSWORD", "second")
-    assert read() == "second"
-
-
-def test_a_password_file_is_its_first_line(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    path.write_bytes("\ufeffgehéim \r\nrest".encode())
-    assert signin.from_file(path)() == "gehéim "
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"a\0b", b"\xff\xfe"])
-def test_a_password_that_cannot_be_used_needs_a_person(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "password"
-    path.write_bytes(content)
-    with pytest.raises(Permanent, match="password"):
-        signin.from_file(path)()
-
-
-def test_a_missing_password_names_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRIAGE_TEST_PASSWORD", raising=False)
-    with pytest.raises(Permanent, match="TRIAGE_TEST_PASSWORD"):
-        signin.from_env("TRIAGE_TEST_PASSWORD")()
-    with pytest.raises(Permanent, match="nowhere"):
-        signin.from_file(tmp_path / "nowhere")()
-
-
-def test_a_password_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
-    keyring, errors = ModuleType("keyring"), ModuleType("keyring.errors")
-    errors.KeyringError = type("KeyringError", (Exception,), {})  # type: ignore[attr-defined]
-    entries = {("triage", "intake"): "ring"}
-    keyring.get_password = lambda service, user: entries.get((service, user))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "keyring", keyring)
-    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
-    assert signin.from_keyring("triage", "intake")() == "ring"
-    with pytest.raises(Permanent, match="triage/other"):
-        signin.from_keyring("triage", "other")()
 
 
 def test_records_do_not_print_their_secret() -> None:

@@ -171,6 +171,11 @@ class Desk(Judge):
         known = ", ".join(box.name for box in self.mailboxes)
         raise NotFound(f"No mailbox is called {name!r}.", fix=f"config/mailboxes.yaml has: {known}.")
 
+    def started(self, mailbox: str) -> datetime:
+        """When the desk went live for a mailbox; nobody is told of what came before. A mailbox that left the config
+        has no such moment."""
+        return next((box.start_from for box in self.mailboxes if box.name == mailbox), ALWAYS)
+
     def is_dead(self, owner: str) -> bool:
         """Is the holder of a lease a process of this machine that no longer runs?"""
         host, _, rest = owner.partition("/")

@@ -5,7 +5,7 @@
         with inbox.open(server.account) as box: ...
 
 `server.commands` lists what the client said (without tags and secrets), so that a test can tell what was not said.
-It speaks just enough IMAP for triage's own client: one user, two folders, mails by UID.
+It speaks just enough IMAP for `triage.world.inbox`: one user, two folders, mails by UID.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from triage.world.tls import Tls
 
 _ITEM = re.compile(r"BODY\.PEEK\[([^\]]*)\](?:<(\d+)\.(\d+)>)?")
 
+HIDDEN = b"the-customers-own-words"
+
 
 @dataclass
 class Mail:
@@ -44,6 +46,12 @@ class Mail:
     internaldate: str = "01-Mar-2026 12:00:00 +0000"
     flags: set[str] = field(default_factory=set)
     size: int | None = None  # what RFC822.SIZE says, when it lies
+
+
+def mail(number: int, padding: int = 0) -> bytes:
+    """A mail that is told from others by its number, with words that must never show in an error or a log."""
+    head = b"Message-ID: <%d@example.org>\r\nSubject: %s\r\n\r\n" % (number, HIDDEN)
+    return head + b"x" * padding + b"\r\n"
 
 
 class FaultServer:
@@ -310,6 +318,7 @@ class Session:
 
 
 __all__ = [
+    "HIDDEN",
     "Fault",
     "FaultServer",
     "Mail",
@@ -323,6 +332,7 @@ __all__ = [
     "close",
     "cut_literal",
     "drip",
+    "mail",
     "no",
     "omit",
     "stall",

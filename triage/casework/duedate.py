@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from triage.casework import clockwords
+from triage.casework.dayends import Ends
 from triage.casework.hours import BusinessCalendar
 from triage.judge import calendar_words
 
 _NOON, _EVENING = time(12), time(20)
 _FAR = timedelta(days=400)
-_ORDINAL_ENDS = ("st", "nd", "rd", "th", "er", "ste", "de", "e", "o", "a")
 _LINKS = frozenset("of de di do den the des del le el il dem am".split())
 _OR = frozenset("or oder ou o of".split())
-_VAGUE = frozenset("few paar couple".split())  # "in the next few days" is no number of days
 _AFTER_MIDDAY = frozenset("apres".split())  # French "après-midi" holds the word for noon
 _HOUR_SIGNS = ":.h"
 
@@ -58,46 +58,9 @@ class Reader:
         self.known, self.classes = calendar_words.load(language), classes
         self.local = sent.astimezone(ZoneInfo(calendar.zone))
         self.today = self.local.date()
+        self.ends = Ends(calendar, sent, self.today)
 
-    # -- named stretches of time, found as wordings ------------------------------------------------------------------
-
-    def stretch(self, section: str) -> datetime | None:
-        """The end of "this week", "next week", "this month", "today", "an hour from now"."""
-        if section == "one hour":
-            return self.sent + timedelta(hours=1)
-        if section == "end of day":
-            return self._closing(self.today)
-        if section in ("end of week", "next week"):
-            monday = self.today - timedelta(days=self.today.weekday())
-            return self._last_of(monday, 7, 7 if section == "next week" else 0)
-        first = self.today.replace(day=1)
-        following = (first + timedelta(days=32)).replace(day=1)
-        return self._last_business(first, following) or self._closing(self.today)
-
-    def _last_of(self, monday: date, length: int, ahead: int) -> datetime:
-        """Closing time of the last business day of a week; of the week after where that is past."""
-        for weeks in range(3):
-            start = monday + timedelta(days=ahead + 7 * weeks)
-            found = self._last_business(start, start + timedelta(days=length))
-            if found is not None:
-                return found
-        return self._closing(self.today)
-
-    def _last_business(self, start: date, stop: date) -> datetime | None:
-        days = (stop - timedelta(days=n) for n in range(1, (stop - start).days + 1))
-        day = next((one for one in days if self.calendar.is_business_day(one)), None)
-        closing = None if day is None else self.calendar.end_of_business(day)
-        return closing if closing is not None and closing > self.sent else None
-
-    def _closing(self, day: date) -> datetime:
-        """The end of that day: closing time, or midnight where we are closed or have closed already."""
-        if self.calendar.is_business_day(day):
-            closing = self.calendar.end_of_business(day)
-            if closing > self.sent:
-                return closing
-        return self.calendar.end_of_day(day)
-
-    # -- dates and hours -------------------------------------------------------------------------------------------------
+    # -- dates and hours ----------------------------------------------------------------------------------------------
 
     def word(self, at: int) -> str:
         return self.words[at] if 0 <= at < len(self.words) else ""
@@ -144,21 +107,12 @@ class Reader:
             if part is not None:
                 found = datetime.combine(date_, part, self.local.tzinfo).astimezone(UTC)
             elif before and date_ > self.today:
-                found = self._eve(date_)
+                found = self.ends.eve(date_)
             else:
-                found = self._closing(date_)
+                found = self.ends.closing(date_)
             if found > self.sent:
                 return found
         return None
-
-    def _eve(self, day: date) -> datetime:
-        """ "Before Friday": by the closing of the business day before, if that is still to come; else that day."""
-        for back in range(1, 8):
-            earlier = day - timedelta(days=back)
-            if earlier >= self.today and self.calendar.is_business_day(earlier):
-                closing = self.calendar.end_of_business(earlier)
-                return closing if closing > self.sent else self._closing(day)
-        return self._closing(day)
 
     def _bare_hour(self, first: int, stop: int) -> list[Named]:
         """ "By 5 pm", with no day: today, or the next business day where that has passed."""
@@ -172,7 +126,7 @@ class Reader:
             moment = datetime.combine(following, hour, self.local.tzinfo).astimezone(UTC)
         return [Named(moment, first, stop - 1)]
 
-    # -- one day ---------------------------------------------------------------------------------------------------------
+    # -- one day ------------------------------------------------------------------------------------------------------
 
     def _day(self, at: int) -> _Day | None:
         word, known = self.words[at], self.known
@@ -252,7 +206,7 @@ class Reader:
         return self._date(day, month, year, at, at + 1)
 
     def _number_first(self, at: int) -> _Day | None:
-        number, ordinal = _ordinal(self.words[at])
+        number, ordinal = clockwords.ordinal(self.words[at])
         if number is None:
             return None
         step = 1
@@ -275,7 +229,7 @@ class Reader:
 
     def _month_first(self, at: int) -> _Day | None:
         step = 2 if self.word(at + 1) == "the" else 1
-        number, _ = _ordinal(self.word(at + step))
+        number, _ = clockwords.ordinal(self.word(at + step))
         if number is None:
             return None
         year, extra = self._year(at + step + 1)
@@ -296,7 +250,7 @@ class Reader:
             return None
         return _Day(found, first, stop)
 
-    # -- spans -------------------------------------------------------------------------------------------------------------
+    # -- spans --------------------------------------------------------------------------------------------------------
 
     def _span(self, at: int) -> _Day | None:
         """ "within 24 hours", "3-5 working days", "two to three weeks": the upper end."""
@@ -328,10 +282,10 @@ class Reader:
         low, sign, high = word.partition("-")
         if sign and low.isdigit() and high.isdigit() and len(high) <= 3:
             return int(high), at + 1, True
-        number = _count(word)
+        number = clockwords.count(word)
         if number is None:
             return None, at, False
-        if self._in(at + 1, "range") and (upper := _count(self.word(at + 2))) is not None:
+        if self._in(at + 1, "range") and (upper := clockwords.count(self.word(at + 2))) is not None:
             return upper, at + 3, True
         return number, at + 1, False
 
@@ -345,9 +299,9 @@ class Reader:
         if unit == "business":
             return self.calendar.add_days(self.sent, amount)
         days = {"day": amount, "week": 7 * amount}.get(unit, 30 * amount)
-        return self._closing(self.today + timedelta(days=days))
+        return self.ends.closing(self.today + timedelta(days=days))
 
-    # -- hours -------------------------------------------------------------------------------------------------------------
+    # -- hours --------------------------------------------------------------------------------------------------------
 
     def _hour(self, low: int, high: int, day: _Day) -> time | None:
         """The latest hour written near the day, outside the words of the date itself."""
@@ -369,26 +323,28 @@ class Reader:
         word = self.words[at]
         low, sign, upper = word.partition("-")
         if sign and low[0].isdigit() and (":" in upper or self.word(at + 1) in self.known.hour_words):
-            return _time(upper, self.word(at + 1))
+            return clockwords.time_of(upper, self.word(at + 1))
         if not self._in(at, "between"):
             return None
         numbers = [n for n in range(at + 1, min(at + 8, high)) if self.words[n][0].isdigit()]
         if len(numbers) < 2 or not any(self._in(n, "range") for n in range(numbers[0], numbers[1])):
             return None
-        return _time(self.words[numbers[1]], self.word(numbers[1] + 1))
+        return clockwords.time_of(self.words[numbers[1]], self.word(numbers[1] + 1))
 
     def _clock(self, at: int) -> time | None:
         word, after, lead = self.words[at], self.word(at + 1), self.word(at - 1)
-        if not word[0].isdigit() or after in self.known.units and after not in self.known.hour_words:
+        if not word[0].isdigit() or (after in self.known.units and after not in self.known.hour_words):
             return None
         marked = any(s in word for s in _HOUR_SIGNS) or word.endswith(("am", "pm"))
-        if not (marked or after in self.known.hour_words or lead in self.known.before_hour or self._in(at - 1, "hourly")):
+        if not (
+            marked or after in self.known.hour_words or lead in self.known.before_hour or self._in(at - 1, "hourly")
+        ):
             return None
         if after in self.known.months or (lead in self.classes.get("lead", ()) and not marked):
             return None
         if not marked and after not in self.known.hour_words and self._in(at + 1, "range"):
             return None
-        return _time(word, after)
+        return clockwords.time_of(word, after)
 
     def _part(self, low: int, high: int, day: _Day) -> time | None:
         """Morning and noon end at 12:00, the evening at 20:00; the afternoon, and no word, at closing time."""
@@ -418,41 +374,3 @@ class Reader:
         if word in self.classes.get("evening", ()):
             return _EVENING
         return "closing" if word in self.classes.get("afternoon", ()) else None
-
-
-def _ordinal(word: str) -> tuple[int | None, bool]:
-    """(day of a month, was it written as an ordinal)."""
-    for end in _ORDINAL_ENDS:
-        if word.endswith(end) and word[: -len(end)].isdigit() and len(word) <= 5:
-            number = int(word[: -len(end)])
-            return (number, True) if 1 <= number <= 31 else (None, False)
-    if word.isdigit() and len(word) <= 2 and 1 <= int(word) <= 31:
-        return int(word), False
-    return None, False
-
-
-def _count(word: str) -> int | None:
-    if word in _VAGUE:
-        return None
-    return int(word) if word.isdigit() and len(word) <= 4 else calendar_words.numbers().get(word)
-
-
-def _time(word: str, after: str) -> time | None:
-    """ "17:30", "17.30", "9h", "9h30", "5pm", "5" with "pm" after it; a bare 1 to 7 is in the afternoon."""
-    afternoon, forenoon = after in ("pm", "p"), after in ("am", "a")
-    if word.endswith(("am", "pm")) and len(word) > 2:
-        afternoon, forenoon, word = word.endswith("pm"), word.endswith("am"), word[:-2]
-    hour, minute = word, "0"
-    for sign in _HOUR_SIGNS:
-        head, found, tail = word.partition(sign)
-        if found:
-            hour, minute = head, tail or "0"
-            break
-    if not (hour.isdigit() and minute.isdigit()) or len(hour) > 2 or int(hour) > 24 or int(minute) > 59:
-        return None
-    number = int(hour)
-    if afternoon and number < 12:
-        number += 12
-    elif not (afternoon or forenoon) and 1 <= number <= 7 and hour == word:
-        number += 12
-    return time(number % 24, int(minute)) if number < 24 else time(23, 59, 59)

@@ -28,7 +28,7 @@ from triage.casework.card import (
 )
 
 __all__ = ["LETTER_WORDS", "Card", "Due", "Flagged", "Kind", "Mail", "Notice", "acknowledgement", "alarm",
-           "assignment", "digest", "escalation", "forward", "inform", "news", "reminder", "review"]  # fmt: skip
+           "assignment", "digest", "escalation", "forward", "inform", "mistake", "news", "reminder", "review"]  # fmt: skip
 
 _SUBJECT = 120
 _LETTER_WORD = re.compile(r"\{([a-z]+)\}")
@@ -50,6 +50,7 @@ class Kind(StrEnum):
     ESCALATION = "escalation"  # to the people of a step: overdue, or not taken note of
     REVIEW = "review"  # to the reviewers: a decision is wanted
     NEWS = "news"  # to the owner: something came in on the case
+    MISTAKE = "mistake"  # to the sender of a reply of ours, and the lead where grave: look at it again
     FORWARD = "forward"  # to people: a mail that is no case
     DIGEST = "digest"  # to one person: all that can wait, in one mail
     ALARM = "alarm"  # to the operators: the program itself is in trouble
@@ -117,6 +118,14 @@ def news(card: Card, to: Sequence[str], seq: int, what: str) -> Notice:
     head = f"Case {card.number}: {one_line(what)}"
     parts = [head, "", *lines(card, evidence=True), *commands(card, "replied", "case")]
     return _notice(card, Kind.NEWS, f"{seq}", to, one_line(what, 60), parts)
+
+
+def mistake(card: Card, to: Sequence[str], seq: int, found: Sequence[str], subject: str) -> Notice:
+    """A reply of ours that should not have gone out as it was. Our own words, so the lines are not redacted again."""
+    head = f"Case {card.number}: please look at the reply {quoted(subject, 60)} again."
+    parts = [head, "", *(f"  - {one_line(line)}" for line in found), "", *lines(card, evidence=False)]
+    parts += commands(card, "case")
+    return _notice(card, Kind.MISTAKE, f"{seq}", to, "please look at your reply again", parts)
 
 
 # -- other notices ---------------------------------------------------------------------------------------------------

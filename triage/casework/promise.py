@@ -150,13 +150,13 @@ class _Page:
             if old is None or (old[1] == "contact" and kind == "action"):  # an action needs its tick: the stricter wins
                 out[moment] = (f"{hit.language}: {self._verb(hit)}", kind, moment)
         if not dated and any(hit.section.endswith("contact") for hit, _ in found):
-            out = {None: (*list(out.values())[0][:1], "contact", None)}
+            out = {None: (*next(iter(out.values()))[:1], "contact", None)}
         return list(out.values())
 
     def _verb(self, hit: Hit) -> str:
         return f"{hit.section.rpartition(' ')[2]} {self.text.words[hit.last]}"
 
-    # -- clauses -------------------------------------------------------------------------------------------------------
+    # -- clauses ------------------------------------------------------------------------------------------------------
 
     def _clauses(self, sentence: Sentence) -> list[_Clause]:
         """Cut at commas, colons, dashes and brackets, and before conjunctions."""
@@ -176,13 +176,15 @@ class _Page:
         """ "between 8 and 10", "las 9 y las 11": one stretch of time."""
         words = self.text.words
         after = next((w for w in words[at + 1 : at + 4] if w[0].isdigit()), "")
-        return bool(after) and any(w[0].isdigit() or w in self.classes.get("between", ()) for w in words[max(0, at - 3) : at])
+        return bool(after) and any(
+            w[0].isdigit() or w in self.classes.get("between", ()) for w in words[max(0, at - 3) : at]
+        )
 
     def _dates(self, line: _Line, clause: _Clause) -> list[Named]:
         found = self.reader.named(clause.first, clause.stop)
         for section in _STRETCHES:
             for hit in line.of(section):
-                moment = self.reader.stretch(section)
+                moment = self.reader.ends.stretch(section)
                 if clause.first <= hit.first < clause.stop and moment is not None:
                     found = [n for n in found if n.last < hit.first or n.first > hit.last]
                     found.append(Named(moment, hit.first, hit.last))
@@ -205,7 +207,7 @@ class _Page:
                     return line.dates[other][0].at
         return None
 
-    # -- what takes a commitment back ----------------------------------------------------------------------------------
+    # -- what takes a commitment back ---------------------------------------------------------------------------------
 
     def _conditions(self, line: _Line) -> int:
         """The first clause that hangs on a condition; the number of clauses where none does."""
@@ -242,7 +244,10 @@ class _Page:
             return True
         if hit.section.startswith("any") and any(low <= other.first < high for other in line.of("stop")):
             return True
-        if any(other.first == hit.first for other in line.of("stop")) and hit.section not in ("contact", "other contact"):
+        if any(other.first == hit.first for other in line.of("stop")) and hit.section not in (
+            "contact",
+            "other contact",
+        ):
             return True
         if hit.section in _OTHERS:
             if any(low <= other.first < high for other in line.of("outside")):
@@ -254,7 +259,16 @@ class _Page:
 
 def _rank(hit: Hit) -> int:
     """Contact before action, what stands alone before what needs a date."""
-    order = ("contact", "other contact", "third contact", "any contact", "action", "other action", "third action", "any")
+    order = (
+        "contact",
+        "other contact",
+        "third contact",
+        "any contact",
+        "action",
+        "other action",
+        "third action",
+        "any",
+    )
     return order.index(hit.section)
 
 
@@ -262,7 +276,7 @@ def _overlaps(hit: Hit, others: Sequence[Hit]) -> bool:
     return any(one.first <= hit.last and one.last >= hit.first for one in others)
 
 
-# -- what a later reply does to earlier promises ---------------------------------------------------------------------------
+# -- what a later reply does to earlier promises ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,9 @@ def contradiction(
                 return Contradiction("decision", contact.by, old.quote, new.quote)
         before = {f.value: f for f in contact.facts if f.kind == "refund"}
         if before and sums and not before.keys() & sums.keys():
-            return Contradiction("amount", contact.by, next(iter(before.values())).quote, next(iter(sums.values())).quote)
+            return Contradiction(
+                "amount", contact.by, next(iter(before.values())).quote, next(iter(sums.values())).quote
+            )
     return None
 
 

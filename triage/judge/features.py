@@ -104,6 +104,13 @@ class Features:
         """The columns before this one have a name that a person can read."""
         return sum(len(self.vocabulary.get(kind, ())) for kind in ("word", "concept"))
 
+    def forget(self) -> None:
+        """Drop what was remembered of single words: the columns have changed."""
+        self._letters.clear()
+        self._spelt.clear()
+        self._meant.clear()
+        self._near = None
+
     def names(self) -> list[str]:
         """The feature of each column that has a name; concepts stand in brackets."""
         names = [""] * self.shown

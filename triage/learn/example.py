@@ -21,14 +21,13 @@ _OURS = frozenset({"from", "to", "subject", "content-type", "mime-version", "con
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A mail with its labels. `group` is the customer (or the writer of a composed mail): never in training and test
-    both.
+    """A mail with its labels.
 
-    `complaint_type` and `urgency` are None unless the mail is a complaint; a dated duty that is none may have an
-    urgency.
-    `types` and `urgencies` hold every value that a careful second reader could give, the label first. `at` is aware
-    UTC.
-    `source` is "file:line". `clean`: the text holds own words only, nothing has to be cut."""
+    `group` is the customer, or the writer of a composed mail: never in training and test both. `complaint_type` and
+    `urgency` are None unless the mail is a complaint; a dated duty that is none may have an urgency. `types` and
+    `urgencies` hold every value that a careful second reader could give, the label first. `at` is aware UTC, `source`
+    "file:line". `clean`: the text holds own words only, nothing has to be cut.
+    """
 
     id: str
     group: str

@@ -48,6 +48,7 @@ class Settings:
     strength: float = 10.0  # C of the logistic regressions
     other_share: float = 0.2  # weight of each further acceptable label
     folds: int = 5
+    counted: int = 20_000  # mails from which the vocabulary is chosen
     fast: bool = False  # linear support vectors and one split instead of logistic regression and folds
 
     @staticmethod
@@ -116,11 +117,10 @@ def fit(
     progress("reading the words", 0.0)
     analyses = list(_analyses(examples, progress))
     progress("choosing the features", 0.35)
-    features = vocabulary.choose(analyses, chosen.share, chosen.least, chosen.most)
+    step = -(-len(analyses) // chosen.counted)  # an even spread is enough to choose features from
+    features = vocabulary.choose(analyses[::step], chosen.share, chosen.least, chosen.most)
     sheet = _sheet(examples, features.rows(analyses))
-    progress("fitting on everything", 0.45)
-    heads = _fit(sheet, np.arange(len(examples)), chosen, seed)
-    margins, held = _out_of_fold(sheet, analyses, heads, chosen, seed, progress)
+    heads, margins, held = (_one_split if chosen.fast else _folds)(sheet, analyses, chosen, seed, progress)
     _calibrate(heads, margins, sheet, held)
     _prune(features, heads, chosen.columns)
     largest = margins["type"][held & sheet.complaint].max(axis=1)
@@ -246,7 +246,7 @@ class _Fits:
 
     def _estimator(self, weight: str | None) -> Any:
         if self.settings.fast:
-            return LinearSVC(C=self.settings.strength, class_weight=weight, random_state=self.seed, max_iter=200)
+            return LinearSVC(C=self.settings.strength, class_weight=weight, random_state=self.seed, tol=1e-2)
         return LogisticRegression(C=self.settings.strength, class_weight=weight, max_iter=300)
 
 
@@ -256,39 +256,37 @@ def _independent(labels: tuple[str, ...], fitted: Sequence[tuple[FloatArray, flo
     return Head(labels, weights.astype(np.float32), bias, np.ones(len(labels)), np.zeros(len(labels)), independent=True)
 
 
-def _out_of_fold(
-    sheet: Sheet,
-    analyses: Sequence[Analysis],
-    heads: dict[str, Head],
-    settings: Settings,
-    seed: int,
-    progress: Progress,
-) -> tuple[dict[str, FloatArray], NDArray[np.bool_]]:
-    """Margins of every head for mails whose customer the fold's heads had not seen, and which mails have them.
+Fitted = tuple[dict[str, Head], dict[str, FloatArray], NDArray[np.bool_]]  # heads, margins of unseen mail, which mail
 
-    Each fold chooses its own vocabulary. With fast settings one tenth is kept apart, and the vocabulary is shared: at
-    that
-    size both make no difference that could be measured.
-    """
-    n = len(analyses)
-    margins = {name: np.zeros((n, len(head.labels))) for name, head in heads.items()}
-    held = np.zeros(n, dtype=bool)
-    if settings.fast:
-        splits = list(GroupShuffleSplit(1, test_size=0.1, random_state=seed).split(analyses, groups=sheet.groups))
-    else:
-        folds = min(settings.folds, len(np.unique(sheet.groups)))
-        splits = list(GroupKFold(folds, shuffle=True, random_state=seed).split(analyses, groups=sheet.groups))
+
+def _folds(sheet: Sheet, analyses: Sequence[Analysis], settings: Settings, seed: int, progress: Progress) -> Fitted:
+    """Heads fitted on everything, and margins of each mail from a fold whose vocabulary and heads had not seen its group."""
+    progress("fitting on everything", 0.45)
+    heads = _fit(sheet, np.arange(len(analyses)), settings, seed)
+    margins = {name: np.zeros((len(analyses), len(head.labels))) for name, head in heads.items()}
+    folds = min(settings.folds, len(np.unique(sheet.groups)))
+    splits = GroupKFold(folds, shuffle=True, random_state=seed).split(analyses, groups=sheet.groups)
     for number, (known, unseen) in enumerate(splits):
-        progress("calibrating on mail that was left out", 0.6 + 0.35 * number / len(splits))
-        rows = sheet.rows
-        if not settings.fast:
-            own = vocabulary.choose([analyses[i] for i in known], settings.share, settings.least, settings.most)
-            rows = own.rows(analyses)
-        fitted = _fit(sheet, known, settings, seed, rows)
-        for name, head in fitted.items():
+        progress("calibrating on mail that was left out", 0.6 + 0.35 * number / folds)
+        own = vocabulary.choose([analyses[i] for i in known], settings.share, settings.least, settings.most)
+        rows = own.rows(analyses)
+        for name, head in _fit(sheet, known, settings, seed, rows).items():
             margins[name][unseen] = np.asarray(rows[unseen] @ head.weights, dtype=np.float64) + head.bias
-        held[unseen] = True
-    return margins, held
+    return heads, margins, np.ones(len(analyses), dtype=bool)
+
+
+def _one_split(sheet: Sheet, analyses: Sequence[Analysis], settings: Settings, seed: int, progress: Progress) -> Fitted:
+    """Heads fitted on nine tenths, and margins of the customers in the last tenth: at that size nothing is lost by it."""
+    progress("fitting", 0.5)
+    splitter = GroupShuffleSplit(1, test_size=0.1, random_state=seed)
+    known, unseen = next(splitter.split(analyses, groups=sheet.groups))
+    heads = _fit(sheet, known, settings, seed)
+    margins = {
+        name: np.asarray(sheet.rows @ head.weights, dtype=np.float64) + head.bias for name, head in heads.items()
+    }
+    held = np.zeros(len(analyses), dtype=bool)
+    held[unseen] = True
+    return heads, margins, held
 
 
 def _calibrate(
@@ -320,6 +318,7 @@ def _prune(features: Features, heads: dict[str, Head], columns: int) -> None:
         for kind, known in features.vocabulary.items()
     }
     features.weight = features.weight[kept]
+    features.forget()
     rest = np.arange(words, len(loud))
     for head in heads.values():
         head.weights = head.weights[np.concatenate([kept, rest])].astype(np.float16).astype(np.float32)

@@ -43,12 +43,7 @@ def answered(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Ju
     if asked and not new and draft.case.may_hold() and draft.case.urgency < Urgency.CRITICAL:
         draft.add(Kind.HELD, at, {"via": "mail", "why": f'we asked: "{asked[0][:200]}"'}, actor=by, mail_id=mail.id)
     _several_voices(desk, tx, draft, mail, judged, before, by, stated, new)
-    _mistakes(desk, tx, draft, mail, judged, reaches=True)
-
-
-def check_leak(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Judged) -> None:
-    """A mail on the case that does not go to the customer may have gone to somebody it is none of the business of."""
-    _mistakes(desk, tx, draft, mail, judged, reaches=False)
+    look_through(desk, tx, draft, mail, judged)
 
 
 def _language(judged: Judged, case: Case) -> str:
@@ -58,10 +53,12 @@ def _language(judged: Judged, case: Case) -> str:
 def sent_at(judged: Judged, received_at: datetime) -> datetime:
     """When it was sent: its Date, where that fits the arrival in the Sent folder."""
     date = judged.message.date
-    return date.replace(microsecond=0) if date is not None and received_at - _NEAR <= date <= received_at else received_at
+    return (
+        date.replace(microsecond=0) if date is not None and received_at - _NEAR <= date <= received_at else received_at
+    )
 
 
-# -- promises -------------------------------------------------------------------------------------------------------------
+# -- promises --------------------------------------------------------------------------------------------------------
 
 
 def _promises(
@@ -99,7 +96,7 @@ def kept_by_phone(draft: Draft, at: datetime, actor: str) -> None:
             draft.add(Kind.PROMISE_SETTLED, at, data, actor=actor)
 
 
-# -- several voices ---------------------------------------------------------------------------------------------------------
+# -- several voices --------------------------------------------------------------------------------------------------
 
 
 def _several_voices(
@@ -124,7 +121,9 @@ def _several_voices(
         return
     text = f'{found.earlier_by}: "{found.earlier[:300]}" - {by}: "{found.later[:300]}"'
     draft.add(Kind.NOTED, at, {"text": f"Our answers contradict each other ({found.about}). {text}"}, mail_id=mail.id)
-    what = f"two of our answers contradict each other in the {found.about}; decide which one holds and tell the customer"
+    what = (
+        f"two of our answers contradict each other in the {found.about}; decide which one holds and tell the customer"
+    )
     _tell(desk, tx, draft, judged, what, lead=True)
 
 
@@ -145,19 +144,23 @@ def _other_date(case: Case, judged: Judged, by: str, new: Sequence[Commitment]) 
     for one in new:
         for old in case.promises:
             if old.by and old.by != by and old.state == "open" and not (one.assumed or old.assumed):
-                same = one.kind == old.type and one.text.split()[-1:] != [] and one.due.date() != old.due.date()
-                if same and said.same_matter(old.text, one.text) and not said.late(judged.body.own, judged.body.language):
+                same = one.kind == old.type and one.due.date() != old.due.date()
+                if (
+                    same
+                    and said.same_matter(old.text, one.text)
+                    and not said.late(judged.body.own, judged.body.language)
+                ):
                     return Contradiction("date", old.by, old.text, one.text)
     return None
 
 
-# -- mistakes -----------------------------------------------------------------------------------------------------------------
+# -- mistakes --------------------------------------------------------------------------------------------------------
 
 
-def _mistakes(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Judged, *, reaches: bool) -> None:
+def look_through(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Judged) -> None:
     """What should not have been sent as it was: told to the sender, and to the lead where it is grave."""
-    about = replies.about(desk, tx, draft.case, reaches=reaches)
-    found = reply.check(replies.ours(judged), about)
+    mine = replies.ours(judged)
+    found = reply.check(mine, replies.about(desk, tx, draft.case, mine))
     if not found:
         return
     text = "; ".join(f"{m.name}: {m.evidence}" for m in found)[:2000]
@@ -167,7 +170,9 @@ def _mistakes(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: J
     roster, now = desk.config.roster, desk.now()
     sender = judged.message.from_.email
     person = roster.by_email(sender)
-    to = [*(roster.emails((person.key,), now) if person else (sender,) if desk.ours.is_own(judged.message.from_) else ())]
+    to = [
+        *(roster.emails((person.key,), now) if person else (sender,) if desk.ours.is_own(judged.message.from_) else ())
+    ]
     if not to:
         to += roster.emails((case.owner,), now)
     if any(m.grave for m in found):

@@ -24,6 +24,10 @@ from triage.words import Urgency
 from triage.world.store import cases, outbox
 
 
+#: what ends a clock
+_FINISHES = frozenset({Kind.REPLIED, Kind.CLOSED, Kind.REVIEWED, Kind.STATUTORY_MET, Kind.MERGED_INTO, Kind.ABSORBED})
+
+
 class Draft:
     """One case in one transaction. `case` is always the state after the last added event."""
 
@@ -66,6 +70,8 @@ class Draft:
     def save(self) -> Case:
         """Write the new events and the row. Without a new event only the next due moment is written anew: nothing was
         to be done although the moment had come. Raises CaseMoved where somebody else wrote meanwhile."""
+        if any(event.kind in _FINISHES for event, _ in self._events):
+            self.record_results()  # what is finished stays as it was, whatever becomes of the rules
         case, now = self.case, self._desk.now()
         moment, what = next_due(self._desk, case, now)
         if not self._events:
@@ -155,6 +161,8 @@ def put(
     number = str(row["number"]) if row else "DESK"
     earliest = max(not_before or now, _told_from(desk, notice, row, now))
     state = "batched" if batched else outbox_state(desk)
+    if row is not None and row["received_at"] < desk.started(row["mailbox"]):
+        state = "held"  # taken in by a backfill: going live floods nobody
     new = False
     recipients = [desk.config.notices.me] if mode == "me" else list(notice.to)
     for recipient in recipients:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,70 +9,19 @@ from sqlalchemy import Connection
 from triage.casework import notice
 from triage.casework.case import Case, Kind
 from triage.desk import Desk
-from triage.judge.verdict import Reason
-from triage.mail import screen, thread
-from triage.mail.thread import CaseRef, Key, Threading
-from triage.operations import cards, opening, outbound
+from triage.judge.verdict import Reason, Verdict
+from triage.mail import screen
+from triage.mail.thread import Threading
+from triage.operations import answering, cards, opening, outbound, replies, standin
 from triage.operations.casebook import Draft, put, read
 from triage.operations.judging import Judged
 from triage.operations.opening import Settled
 from triage.words import Disposition, Status, Urgency
-from triage.world.store import cases, mails, outbox
+from triage.world.store import mails, outbox
 from triage.world.store.mails import Waiting
 
-REOPEN_DAYS = 14
 _STEP_UP = {Urgency.LOW: Urgency.NORMAL, Urgency.NORMAL: Urgency.URGENT}
 _OURS = (screen.Kind.STAFF_REPLY, screen.Kind.INTERNAL, screen.Kind.SELF, screen.Kind.OWN_LOOP)
-
-
-def find(desk: Desk, tx: Connection, judged: Judged) -> Threading:
-    """The case this mail joins, if any, with what tied it there."""
-    keys = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
-    return thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS)
-
-
-def _known(tx: Connection, keys: tuple[Key, ...]) -> dict[Key, tuple[CaseRef, ...]]:
-    """For each key, the cases the register knows by it; merged ones followed to where they went."""
-    numbers = cases.by_numbers(tx, [key.case_number for key in keys if key.case_number])
-    orders = cases.with_key(tx, "order", [key.value for key in keys if key.kind == "order"])
-    ids = [key.value for key in keys if key.kind in ("message_id", "reference")]
-    mailed, sent = mails.case_of_message_ids(tx, ids), mails.sent_ids(tx, ids)
-    noticed = outbox.case_of_message_ids(tx, ids)
-    found: dict[Key, list[tuple[int, bool]]] = {}
-    for key in keys:
-        if key.case_number is not None:
-            hits = [(numbers[key.case_number], False)] if key.case_number in numbers else []
-        elif key.kind == "order":
-            hits = [(case, False) for case in orders.get(key.value, ())]
-        else:
-            hits = [(case, key.value in sent) for case in mailed.get(key.value, ())]
-            hits += [(noticed[key.value], True)] if key.value in noticed else []
-        if hits:
-            found[key] = hits
-    refs = _refs(tx, {case for hits in found.values() for case, _ in hits})
-    return {
-        key: tuple(refs[case] if not is_sent else _sent(refs[case]) for case, is_sent in dict.fromkeys(hits))
-        for key, hits in found.items()
-    }
-
-
-def _sent(ref: CaseRef) -> CaseRef:
-    return CaseRef(ref.case_id, ref.number, ref.status, ref.closed_at, ref.participants, ref.subject, sent=True)
-
-
-def _refs(tx: Connection, ids: Iterable[int]) -> dict[int, CaseRef]:
-    wanted = set(ids)
-    into = cases.merged_into(tx, wanted)
-    final = {case: into.get(case, case) for case in wanted}
-    rows = cases.by_ids(tx, final.values())
-    people = cases.keys_of(tx, rows, "address")
-    return {
-        case: CaseRef(
-            at, rows[at]["number"], Status(rows[at]["status"]), rows[at]["closed_at"], frozenset(people[at]),
-            rows[at]["subject"] or "",
-        )
-        for case, at in final.items()
-    }  # fmt: skip
 
 
 def attach(
@@ -91,7 +39,12 @@ def attach(
     else:
         _from_the_customer(desk, tx, draft, mail, judged, threading, how)
     case = draft.save()
-    opening.remember_keys(tx, case.id, judged)
+    if kind in _OURS:
+        replies.remember_numbers(tx, case.id, judged)
+    else:
+        opening.remember_keys(tx, case.id, judged)
+    if kind is screen.Kind.PERSON:
+        replies.remember_stated(desk, tx, case.id, judged)
     mails.judged(tx, mail.id, {**common, "outcome": "attached", "case_id": case.id})
     return Settled("attached", judged.verdict.disposition.value, case.id)
 
@@ -104,8 +57,8 @@ def _from_a_colleague(
 ) -> None:  # fmt: skip
     """A colleague's mail: an answer to the customer with us in copy, an answer to our notice, or internal talk."""
     case, at = draft.case, mail.received_at
-    if judged.screening.kind is screen.Kind.STAFF_REPLY and outbound.reaches(case, judged):
-        outbound.replied(draft, mail, judged)
+    if judged.screening.kind is screen.Kind.STAFF_REPLY and outbound.reaches(tx, case, judged):
+        answering.answered(desk, tx, draft, mail, judged)
         return
     person = desk.config.roster.by_email(judged.message.from_.email)
     answered = outbox.kinds_of(tx, judged.message.in_reply_to)
@@ -127,7 +80,24 @@ def _automatic(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: 
         draft.add(Kind.BOUNCED, at, {"reply_mail_id": lost, "why": how}, mail_id=mail.id, key=f"bounced:{mail.id}")
         _news(desk, tx, draft, judged, "our answer did not reach the customer; it does not count")
         return
+    away = _owner_is_away(desk, tx, draft.case, judged)
+    if away and standin.owner_is_away(desk, tx, draft, at, away, mail_id=mail.id):
+        return
     draft.add(Kind.MAIL_FILED, at, {"disposition": disposition.value, "why": how}, mail_id=mail.id)
+
+
+def _owner_is_away(desk: Desk, tx: Connection, case: Case, judged: Judged) -> str:
+    """Why the owner will not see our notice, or "": their own mailbox answered it by itself or sent it back."""
+    person = desk.config.roster.people.get(case.owner)
+    ours = outbox.kinds_of(tx, (*judged.message.in_reply_to, *judged.screening.reports_on, *judged.message.references))
+    if person is None or not ours:
+        return ""
+    address = person.email.casefold()
+    if judged.verdict.disposition is Disposition.AUTOREPLY and judged.message.from_.email == address:
+        return f"{person.name} is out of office, says their own mailbox"
+    if judged.verdict.disposition is Disposition.BOUNCE and address in judged.screening.failed_recipients:
+        return f"our notice to {person.name} came back"
+    return ""
 
 
 def _from_the_customer(
@@ -137,7 +107,7 @@ def _from_the_customer(
     verdict, cues, at = judged.verdict, judged.cues, judged.screening.received_at
     sender = judged.screening.customer.email
     before = draft.case
-    raised = _content_floor(verdict.reasons)
+    raised = _raise(before, verdict)
     if sender and sender not in before.participants:
         draft.add(Kind.PARTICIPANT_ADDED, at, {"address": sender, "why": how}, mail_id=mail.id)
     new_flags = [f for f in opening.flags_json(verdict) if f["name"] not in {g.name for g in before.flags}]
@@ -145,35 +115,42 @@ def _from_the_customer(
         draft.add(Kind.CUSTOMER_THANKED, at, {"sender": sender, "why": how}, mail_id=mail.id)
         if draft.case.is_open and draft.case.replies and not draft.case.unanswered:
             draft.add(Kind.CLOSE_OFFERED, at, {"why": "the customer thanks us"}, mail_id=mail.id)
-            _news(desk, tx, draft, judged, "the customer thanks us; you may close the case")
+            owing = sum(p.state == "open" for p in draft.case.promises)
+            still = f", once what we promised is done ({owing} open, see `triage promises`)" if owing else ""
+            _news(desk, tx, draft, judged, f"the customer thanks us; you may close the case{still}")
         return
     chase = before.is_open and before.is_chase(at) and cues.chase is not None
-    if before.status is Status.CLOSED:
-        draft.add(Kind.REOPENED, at, {"by": "customer", "why": verdict.reason}, mail_id=mail.id)
-        draft.add(
-            Kind.FLAGGED,
-            at,
-            {"flags": [{"name": "reopened", "evidence": [], "rule": "mail after closing"}]},
-            mail_id=mail.id,
-        )
     draft.add(Kind.CUSTOMER_WROTE, at, {"sender": sender, "why": how}, mail_id=mail.id, key=f"wrote:{mail.id}")
+    if before.status is Status.CLOSED:
+        _came_back(draft, mail, judged)
     if new_flags:
         draft.add(Kind.FLAGGED, at, {"flags": new_flags}, mail_id=mail.id)
-    if before.status is Status.CLOSED and draft.case.urgency < Urgency.URGENT:
-        draft.add(
-            Kind.URGENCY_SET,
-            at,
-            {"urgency": "urgent", "basis": "reopened", "why": "the customer came back"},
-            mail_id=mail.id,
-        )
     if chase and cues.chase is not None:
         _chased(draft, mail, cues.chase.evidence, judged)
     if raised is not None and raised.urgency > draft.case.urgency:
         data = {"urgency": raised.urgency.word, "basis": "content", "why": raised.why}
         draft.add(Kind.URGENCY_SET, at, data, mail_id=mail.id)
+    if cues.new_matter is not None:
+        words = "; ".join(cues.new_matter.evidence)[:300]
+        text = f'Perhaps a matter of its own: "{words}". triage split {before.number} --mail {mail.id}'
+        draft.add(Kind.NOTED, at, {"text": text}, mail_id=mail.id)
     if verdict.review and (new_flags or cues.new_matter is not None):
         draft.add(Kind.REVIEW_WANTED, desk.now(), {"reasons": list(verdict.review_reasons)}, mail_id=mail.id)
     _tell(desk, tx, draft, mail, judged, before)
+
+
+def _came_back(draft: Draft, mail: Waiting, judged: Judged) -> None:
+    """Within the watch: open again with the same owner, urgent, answer clocks from this mail."""
+    at, closing = judged.screening.received_at, draft.case.closing
+    draft.add(Kind.REOPENED, at, {"by": "customer", "why": judged.verdict.reason}, mail_id=mail.id)
+    flags = [{"name": "reopened", "evidence": [], "rule": "mail after closing"}]
+    repeats = judged.verdict.complaint_type in (None, draft.case.complaint_type) or judged.cues.not_fixed is not None
+    if closing is not None and closing.outcome != "none" and repeats:
+        flags.append({"name": "repeat_failure", "evidence": [], "rule": "the same failure after it was put right"})
+    draft.add(Kind.FLAGGED, at, {"flags": flags}, mail_id=mail.id)
+    if draft.case.urgency < Urgency.URGENT:
+        data = {"urgency": "urgent", "basis": "reopened", "why": "the customer came back"}
+        draft.add(Kind.URGENCY_SET, at, data, mail_id=mail.id)
 
 
 def _chased(draft: Draft, mail: Waiting, evidence: tuple[str, ...], judged: Judged) -> None:
@@ -194,6 +171,15 @@ def _chased(draft: Draft, mail: Waiting, evidence: tuple[str, ...], judged: Judg
         draft.add(Kind.URGENCY_SET, at, data, mail_id=mail.id)
 
 
+def _raise(case: Case, verdict: Verdict) -> Reason | None:
+    """What this mail's words demand; asking for a manager is urgent once a person has answered in the matter."""
+    found = _content_floor(verdict.reasons)
+    manager = next((flag for flag in verdict.flags if flag.name == "wants_manager"), None)
+    if manager is not None and case.replies and (found is None or found.urgency < Urgency.URGENT):
+        return Reason("flag", Urgency.URGENT, "asks for a manager after our answer", manager.evidence)
+    return found
+
+
 def _content_floor(reasons: tuple[Reason, ...]) -> Reason | None:
     """The highest level that this mail's own words demand: flags, rules and dates, never the model's guess."""
     hard = [r for r in reasons if r.source in ("flag", "date", "rule") and r.urgency >= Urgency.URGENT]
@@ -210,12 +196,15 @@ def _tell(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Judge
         what = "the customer came back after closing"
     if case.urgency > before.urgency:
         what += f"; now {case.urgency.word}"
+    if judged.cues.new_matter is not None:
+        what += f"; perhaps a new matter, which `triage split {case.number} --mail {mail.id}` makes a case of its own"
     _news(desk, tx, draft, judged, what)
     if case.urgency > before.urgency and judged.verdict.flags:
         routed = opening.routing(desk, tx, judged.verdict, judged, mail.mailbox)
         now, roster = desk.now(), desk.config.roster
         owner = roster.emails((case.owner,), now)
-        told = [a for a in roster.emails((routed.owner, *routed.inform), now) if a not in owner]
+        manager = ("lead",) if any(flag.name == "wants_manager" for flag in judged.verdict.flags) else ()
+        told = [a for a in roster.emails((routed.owner, *routed.inform, *manager), now) if a not in owner]
         if told:
             draft.save()
             card = cards.card(desk, tx, case, judged=judged)

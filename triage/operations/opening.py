@@ -17,8 +17,9 @@ from triage.judge.outcome import Action
 from triage.judge.route import Facts, Load, Route
 from triage.judge.verdict import Verdict
 from triage.mail import thread
+from triage.mail.message import Message
 from triage.mail.thread import Threading
-from triage.operations import cards, newcase
+from triage.operations import cards, newcase, replies
 from triage.operations.casebook import Draft, put, reserve
 from triage.operations.judging import Judged
 from triage.operations.newcase import NewCase
@@ -52,7 +53,7 @@ def settle(
         return Settled("case", verdict.disposition.value, case.id)
     forwarded = action is Action.FORWARD
     mails.judged(tx, mail.id, {**common, "outcome": "forwarded" if forwarded else "filed"})
-    if forwarded:
+    if forwarded and mail.received_at >= desk.started(mail.mailbox):
         put(desk, tx, _forward(desk, mail, judged, outcome.to))
     return Settled("forwarded" if forwarded else "filed", verdict.disposition.value)
 
@@ -82,6 +83,7 @@ def open_case(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, threadi
         draft.add(Kind.LINKED, desk.now(), {"case_id": other, "why": threading.evidence}, mail_id=mail.id)
     case = draft.save()
     remember_keys(tx, case.id, judged)
+    replies.remember_stated(desk, tx, case.id, judged)
     tell(desk, tx, case, mail, judged, routed)
     return case
 
@@ -166,8 +168,6 @@ def _notes(tx: Connection, routed: Route, threading: Threading) -> list[str]:
 
 def tell(desk: Desk, tx: Connection, case: Case, mail: Waiting, judged: Judged, routed: Route) -> None:
     """The owner gets the card, others are informed, a doubt is put to a reviewer."""
-    if mail.received_at < desk.mailbox(mail.mailbox).start_from:
-        return  # backfilled: going live floods nobody
     card = cards.card(desk, tx, case, judged=judged)
     roster, now, seq = desk.config.roster, desk.now(), case.ownership.seq
     owner = roster.emails((case.owner,), now)
@@ -192,8 +192,10 @@ def _forward(desk: Desk, mail: Waiting, judged: Judged, to: Sequence[str]) -> no
     return notice.forward(named, addresses, desk.zone)
 
 
-def quarantine(desk: Desk, tx: Connection, mail: Waiting, why: str) -> Settled:
-    """A mail that cannot be read is a visible case whose clock runs from its arrival."""
+def quarantine(desk: Desk, tx: Connection, mail: Waiting, why: str, head: Message | None = None) -> Settled:
+    """A mail that cannot be read is a visible case whose clock runs from its arrival; `head` is what could be read."""
+    customer = head.from_.email if head else ""
+    subject = (head.subject if head else "") or "A mail that could not be read"
     number, now = next_number(desk, tx), desk.now()
     outcome = desk.config.outcomes[Disposition.UNREADABLE]
     facts = Facts(disposition=Disposition.UNREADABLE, mailbox=mail.mailbox, review=True)
@@ -204,8 +206,8 @@ def quarantine(desk: Desk, tx: Connection, mail: Waiting, why: str) -> Settled:
         Kind.OPENED, mail.received_at,
         {
             "case_id": case_id, "number": number, "disposition": Disposition.UNREADABLE.value,
-            "urgency": (outcome.urgency or Urgency.NORMAL).word, "customer": "unknown",
-            "subject": "A mail that could not be read", "owner": routed.owner, "pool": routed.pool,
+            "urgency": (outcome.urgency or Urgency.NORMAL).word, "customer": customer or "unknown",
+            "subject": subject[:1000], "owner": routed.owner, "pool": routed.pool,
             "policy": routed.policy, "why": why,
         },
         mail_id=mail.id, key=f"opened:{mail.id}",
@@ -217,7 +219,8 @@ def quarantine(desk: Desk, tx: Connection, mail: Waiting, why: str) -> Settled:
         {
             "state": "quarantined", "outcome": "quarantined", "disposition": Disposition.UNREADABLE.value,
             "reason": why, "case_id": case.id, "effective_at": mail.received_at, "last_error": why,
-            "config_version": desk.config.version, "judged_at": now, "subject": "A mail that could not be read",
+            "config_version": desk.config.version, "judged_at": now, "subject": subject[:1000],
+            "message_id": head.message_id if head else None, "from_email": customer or None,
         },
     )  # fmt: skip
     card = cards.card(desk, tx, case, place=(mail.mailbox, mail.folder))

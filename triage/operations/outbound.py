@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 from triage.casework.case import Case, Kind
 from triage.desk import Desk
 from triage.mail import screen
-from triage.operations import answering, joining, opening
+from triage.operations import answering, belonging, replies
 from triage.operations.casebook import Draft, read
 from triage.operations.judging import Judged
 from triage.operations.opening import Settled
+from triage.operations.replies import STATED
 from triage.world.store import cases, mails
 from triage.world.store.mails import Waiting
 
@@ -20,8 +21,6 @@ from triage.world.store.mails import Waiting
 _NO_ANSWER = frozenset(
     {screen.Kind.OWN_LOOP, screen.Kind.OUT_OF_OFFICE, screen.Kind.BOUNCE, screen.Kind.MDN, screen.Kind.MACHINE}
 )
-#: how a case remembers an address that the customer wrote in a mail: "if this one plays up, use ..."
-STATED = "stated"
 
 
 def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: dict[str, Any]) -> Settled:
@@ -38,9 +37,9 @@ def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: di
     else:
         why = "our own mail that does not go to the customer"
         draft.add(Kind.MAIL_FILED, mail.received_at, {"disposition": "internal", "why": why}, mail_id=mail.id)
-        answering.check_leak(desk, tx, draft, mail, judged)
+        answering.look_through(desk, tx, draft, mail, judged)
     case = draft.save()
-    opening.remember_keys(tx, case.id, judged)
+    replies.remember_numbers(tx, case.id, judged)
     mails.judged(tx, mail.id, {**common, "outcome": "attached", "disposition": "internal", "case_id": case.id})
     return Settled("outbound", "internal", case.id)
 
@@ -50,7 +49,7 @@ def _case_of(desk: Desk, tx: Connection, judged: Judged) -> int | None:
 
     Our own mail forges nothing, so a mail it answers is proof enough, whomever it goes to.
     """
-    found = joining.find(desk, tx, judged)
+    found = belonging.find(desk, tx, judged)
     if found.case_id is not None:
         return found.case_id
     ids = (*judged.message.in_reply_to, *reversed(judged.message.references))

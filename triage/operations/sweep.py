@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from triage.casework import deadline, escalate
 from triage.casework.case import Kind
 from triage.desk import Desk
-from triage.operations import cards, telling
+from triage.operations import cards, standin, telling
 from triage.operations.casebook import Draft, calendar_of, read, told_from
 from triage.words import Urgency
 from triage.world.store import cases
@@ -74,7 +74,7 @@ def _one(desk: Desk, tx: Connection, case_id: int, now: datetime, done: Swept) -
         done.escalations += step.step > 0
         done.reminders += step.step == 0
         if step.target == "acceptance":
-            _to_the_deputy(desk, draft, now, done)
+            done.handed_to_deputy += standin.hand_over(desk, draft, now, f"{draft.case.owner} did not accept in time")
     offer = escalate.close_offer_due(draft.case, desk.config.ladder, calendar)
     if offer is not None and offer <= now:
         draft.add(Kind.CLOSE_OFFERED, now, {"why": "the customer has not answered our question"})
@@ -95,15 +95,3 @@ def _broken_promises(draft: Draft, now: datetime, done: Swept) -> None:
             data = {"urgency": "urgent", "basis": "history", "why": f'broken promise: "{promise.text[:200]}"'}
             draft.add(Kind.URGENCY_SET, promise.due, data)
         done.promises_broken += 1
-
-
-def _to_the_deputy(desk: Desk, draft: Draft, now: datetime, done: Swept) -> None:
-    """Nobody accepted: the case goes to who stands in for the owner."""
-    roster, case = desk.config.roster, draft.case
-    deputy = next((key for key in roster.chain(case.owner) if roster.here(key, now)), None)
-    deputy = deputy or roster.find("lead", now, frozenset({case.owner}))
-    if deputy != case.owner:
-        draft.add(
-            Kind.ASSIGNED, now, {"owner": deputy, "pool": case.pool, "why": f"{case.owner} did not accept in time"}
-        )
-        done.handed_to_deputy += 1

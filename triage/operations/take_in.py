@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from triage.desk import Desk
 from triage.errors import TriageError
 from triage.mail.message import Message
-from triage.operations import joining, opening, outbound
+from triage.mail.screen import Kind
+from triage.operations import belonging, joining, opening, outbound
 from triage.operations.judging import Judged, Unjudged, judge
 from triage.operations.opening import Settled
 from triage.world.reader import Reading, Unreadable
@@ -81,7 +82,7 @@ def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
         free = mails.still_stored(tx, [mail.id for mail in waiting])
         for mail in waiting:
             if mail.id in free:
-                settled = _settle(desk, tx, mail, judged[mail.id])
+                settled = _settle(desk, tx, mail, judged[mail.id], readings[mail.id])
                 _count(counts.setdefault(mail.mailbox, TakenIn()), settled)
         desk.reached("10 before commit")
     desk.reached("10 committed")
@@ -89,7 +90,7 @@ def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
 
 
 def _read(desk: Desk, waiting: Sequence[Waiting], raw: Mapping[str, bytes]) -> dict[int, Reading | Unreadable]:
-    """Parse in the killable reader; stand-ins and mails that outlived every try are not read at all."""
+    """Parse in the killable reader; a mail that outlived every try is not read at all."""
     found: dict[int, Reading | Unreadable] = {}
     for mail in waiting:
         if mail.attempts + 1 >= LAST_TRY:
@@ -107,7 +108,9 @@ def _judge(
     asked: list[tuple[int, Unjudged]] = []
     for mail in waiting:
         reading = readings[mail.id]
-        if isinstance(reading, Unreadable):
+        if mail.fault:
+            found[mail.id] = Unreadable(mail.fault)  # a stand-in: only its header is the mail's
+        elif isinstance(reading, Unreadable):
             found[mail.id] = reading
         else:
             asked.append((mail.id, Unjudged(reading.message, reading.body, mail.received_at, desk.ours)))
@@ -128,9 +131,12 @@ def _judge(
     return found
 
 
-def _settle(desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable) -> Settled:
+def _settle(
+    desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable, reading: Reading | Unreadable
+) -> Settled:
     if isinstance(judged, Unreadable):
-        return opening.quarantine(desk, tx, mail, judged.reason)
+        head = reading.message if isinstance(reading, Reading) else None
+        return opening.quarantine(desk, tx, mail, judged.reason, head)
     twin = _twin(tx, mail, judged.message)
     if twin is not None:
         mails.duplicate(tx, mail.id, twin, desk.now())
@@ -138,9 +144,11 @@ def _settle(desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadab
     common = _columns(tx, desk, mail, judged)
     if mail.direction == "out":
         return outbound.record(desk, tx, mail, judged, common)
-    threading = joining.find(desk, tx, judged)
+    threading = belonging.find(desk, tx, judged)
     if threading.case_id is not None:
         return joining.attach(desk, tx, mail, judged, threading, common)
+    if judged.screening.kind is Kind.STAFF_REPLY:  # copied in on a colleague's answer: as if found in a Sent folder
+        return outbound.record(desk, tx, mail, judged, common)
     return opening.settle(desk, tx, mail, judged, threading, common)
 
 

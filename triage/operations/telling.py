@@ -191,7 +191,8 @@ def daily(desk: Desk) -> int:
         before = register.last_start(tx, DIGEST)
         if before is not None and before >= last:
             return 0
-        pages = _pages(desk, tx, now, following)
+        # the first digest of a desk is about what was there at its moment: going live floods nobody
+        pages = _pages(desk, tx, now, following, known_by=last if before is None else now)
     with desk.database.write() as tx:
         before = register.last_start(tx, DIGEST)
         if before is not None and before >= last:
@@ -203,9 +204,11 @@ def daily(desk: Desk) -> int:
     return len(pages)
 
 
-def _pages(desk: Desk, tx: Connection, now: datetime, following: datetime) -> dict[str, _Page]:
+def _pages(
+    desk: Desk, tx: Connection, now: datetime, following: datetime, *, known_by: datetime
+) -> dict[str, _Page]:
     pages: dict[str, _Page] = {}
-    rows = {row["id"]: row for row in cases.rows(tx, everything=False)}
+    rows = {row["id"]: row for row in cases.rows(tx, everything=False) if row["opened_at"] <= known_by}
     for start in range(0, len(rows), AT_ONCE):
         for case_id, events in cases.events(tx, list(rows)[start : start + AT_ONCE]).items():
             _list(desk, replay(events), rows[case_id]["mailbox"], pages, now, following)

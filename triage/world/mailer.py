@@ -14,12 +14,13 @@ import email.policy
 import re
 import smtplib
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from triage.errors import (
     InsecureConnection,
@@ -36,6 +37,8 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 _CHALLENGES = 5
 _SIGN_IN_FIRST = frozenset({530, 534, 535, 538})  # RFC 4954, section 6
 _SIGN_OFF = 5.0  # seconds to wait for the answer to QUIT
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,32 @@ class Mailer:
         """
         envelope_from = _first(mail, "Sender", "From") if sender is None else sender
         to = tuple(dict.fromkeys(_all(mail, "To", "Cc", "Bcc") if recipients is None else recipients))
-        self._check(envelope_from, to)
-        failure: TriageError
-        try:
+        self._check_addresses(envelope_from, to)
+
+        def hand_over() -> tuple[RefusedRecipient, ...]:
             smtp = self._connection()
             raw, options = self._text(smtp, mail, (envelope_from, *to))
             refused = smtp.sendmail(envelope_from, to, raw, mail_options=options)
             self._sent += 1
             return tuple(RefusedRecipient(who, code, _said(text)) for who, (code, text) in refused.items())
+
+        return self._explained(hand_over)
+
+    def check(self) -> None:
+        """Connect, sign in and say NOOP, so that a wrong account is known before a mail is due. Raises as `send`."""
+
+        def greet() -> None:
+            code, text = self._connection().noop()
+            if code != 250:
+                raise smtplib.SMTPResponseException(code, text)
+
+        self._explained(greet)
+
+    def _explained(self, talk: Callable[[], _T]) -> _T:
+        """Talk with the server; whatever goes wrong ends in an error of the house."""
+        failure: TriageError
+        try:
+            return talk()
         except TriageError:
             raise
         except (smtplib.SMTPException, OSError) as error:
@@ -135,7 +156,7 @@ class Mailer:
             raise
         raise failure  # outside the handler: the server's words do not travel along as the error's context
 
-    def _check(self, sender: str, recipients: tuple[str, ...]) -> None:
+    def _check_addresses(self, sender: str, recipients: tuple[str, ...]) -> None:
         if not recipients:
             raise SendRefused("The mail has no recipient.", where=self.account.name)
         if any(ord(c) < 33 or c in "<>\x7f" for address in (sender, *recipients) for c in address):

@@ -16,7 +16,6 @@ from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from triage.errors import Misuse, Permanent
-from triage.world import signin
 
 _KEY_FILE = "secret.key"
 _SHORTEST_KEY = 32
@@ -119,12 +118,38 @@ def config_folder(config: Path | str | None = None, environ: Mapping[str, str] |
 
 
 def secret_of(source: SecretSource, user: str = "") -> Secret:
-    """The password that a config's {env|file|keyring} names, read now. Raises Permanent with what to do."""
+    """The password that a config's {env|file|keyring} names, read now; of a file its first line, blanks and all.
+
+    Raises SecretMissing, with what to do.
+    """
     if source.env is not None:
-        return Secret(signin.from_env(source.env)())
-    if source.file is not None:
-        return Secret(signin.from_file(Path(source.file).expanduser())())
-    return Secret(signin.from_keyring(source.keyring or "", user)())
+        found, place = os.environ.get(source.env, ""), f"the environment variable {source.env}"
+    elif source.file is not None:
+        path = Path(source.file).expanduser()
+        found, place = _text(path).partition("\n")[0].removesuffix("\r"), f"the file {path}"
+    else:
+        service = source.keyring or ""
+        found, place = _from_keyring(service, user), f"the keyring entry {service}/{user}"
+    if not found:
+        raise SecretMissing(f"There is no password in {place}.", fix="Set it, then run triage check.")
+    if any(c in found for c in "\r\n\0"):
+        raise SecretMissing(f"The password in {place} contains a line break or NUL.")
+    return Secret(found)
+
+
+def _from_keyring(service: str, user: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise SecretMissing(
+            "A password is to come from the keyring, which is not installed.",
+            fix="Install complaint-triage[keyring].",
+        ) from None
+    try:
+        return keyring.get_password(service, user) or ""
+    except KeyringError as error:
+        raise SecretMissing(f"The keyring could not be opened ({type(error).__name__}).") from None
 
 
 def without_password(url: str) -> str:
@@ -144,14 +169,18 @@ def _value(name: str, env: Mapping[str, str]) -> str:
     return _read(Path(file).expanduser()) if file else ""
 
 
-def _read(path: Path) -> str:
+def _text(path: Path) -> str:
     try:
-        found = path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise SecretMissing(
             f"The file {path} cannot be read: {why}.", fix="Check the path and who may read it."
         ) from None
+
+
+def _read(path: Path) -> str:
+    found = _text(path).strip()
     if not found:
         raise SecretMissing(f"The file {path} is empty.", fix="Write the secret into it, and nothing else.")
     return found

@@ -1,6 +1,6 @@
-"""Sign-in: where a password or token comes from, and the SASL messages that carry it.
+"""Sign-in: a password or token, read by a callable at the moment of use, and the SASL messages that carry it.
 
-Nothing here is kept in a record that prints itself: secrets are read by a callable at the moment of use.
+Nothing here is kept in a record that prints itself. Where passwords are found: `settings.secret_of`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Literal, Protocol
-
-from triage.errors import Permanent
 
 #: reads a password at the moment of use
 Secret = Callable[[], str]
@@ -45,57 +41,6 @@ class Bearer:
 
 
 SignIn = Password | Bearer
-
-
-def from_env(name: str) -> Secret:
-    """The password is in the environment variable `name`."""
-
-    def read() -> str:
-        return _given(os.environ.get(name, ""), f"the environment variable {name}")
-
-    return read
-
-
-def from_file(path: Path) -> Secret:
-    """The password is the first line of a file (a container secret, a systemd credential)."""
-
-    def read() -> str:
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Permanent(f"The password file {path} cannot be read ({type(error).__name__}).") from None
-        return _given(text.partition("\n")[0].rstrip("\r"), f"the file {path}")
-
-    return read
-
-
-def from_keyring(service: str, user: str) -> Secret:
-    """The password is in the system's keyring (extra `keyring`)."""
-
-    def read() -> str:
-        try:
-            import keyring
-            from keyring.errors import KeyringError
-        except ImportError:
-            raise Permanent(
-                "A password is to come from the keyring, which is not installed.",
-                fix="Install complaint-triage[keyring].",
-            ) from None
-        try:
-            found = keyring.get_password(service, user)
-        except KeyringError as error:
-            raise Permanent(f"The keyring could not be opened ({type(error).__name__}).") from None
-        return _given(found or "", f"the keyring entry {service}/{user}")
-
-    return read
-
-
-def _given(value: str, source: str) -> str:
-    if not value:
-        raise Permanent(f"There is no password in {source}.", fix="Set it, then run triage check.")
-    if any(c in value for c in "\r\n\0"):
-        raise Permanent(f"The password in {source} contains a line break or NUL.")
-    return value
 
 
 @dataclass(frozen=True, slots=True)

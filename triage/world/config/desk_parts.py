@@ -177,7 +177,7 @@ class QuietPart(Part):
 
 
 class AcknowledgementPart(Part):
-    """The automatic receipt to the customer."""
+    """When a customer gets an automatic receipt."""
 
     enabled: bool = False
     """Off by default. Never sent for self-harm, legal or regulator cases, nor to automatic mail."""

@@ -179,7 +179,7 @@ class PolicyLinePart(Part):
 
 
 class AlwaysPart(Part):
-    """What holds for every case."""
+    """What no rule can undo."""
 
     never_owner: Names = ("named_person",)
     """named_person: a case never goes to somebody the mail names."""

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn, Protocol
 
+from imapclient import DELETED
+
 from triage.errors import MailboxProtocol
-from triage.world.inbox import names, replies
+from triage.world.inbox import reading
 from triage.world.inbox.account import FolderState, MailboxAccount
+from triage.world.inbox.client import Client
 from triage.world.inbox.names import NameSpace
-from triage.world.inbox.replies import Garbled, Item, Untagged, write_set
-from triage.world.inbox.wire import Done, Refused, Wire
+from triage.world.inbox.replies import Item
+from triage.world.inbox.transport import Refused
 
 _CANDIDATES = 50  # mails of the same size looked at in the destination
 
@@ -37,7 +40,7 @@ class Box(Protocol):
     def select(self, folder: str, read_only: bool = True) -> FolderState: ...
     def still_there(self, uids: Iterable[int]) -> set[int]: ...
     def items(self, uids: list[int], what: bytes, doing: str) -> dict[int, Item]: ...
-    def doing(self, doing: str, *, keep_refusal: bool = False) -> AbstractContextManager[Wire]: ...
+    def doing(self, doing: str, *, keep_refusal: bool = False) -> AbstractContextManager[Client]: ...
     def missing(self, folder: str, refusal: Refused) -> NoReturn: ...
 
 
@@ -67,16 +70,19 @@ def move(inbox: Box, batches: list[list[int]], folder: str) -> dict[int, int | N
 
 
 def _by_move(inbox: Box, uids: list[int], folder: str, tries: int = 3) -> dict[int, int | None]:
-    name = names.encode(inbox.space.to_server(folder))
+    path = inbox.space.to_server(folder)
     again = False
     try:
-        with inbox.doing(f"moving mail to {folder}", keep_refusal=True) as wire:
-            moved = _copied(wire.run(b"UID MOVE", write_set(uids), name), uids)
+        with inbox.doing(f"moving mail to {folder}", keep_refusal=True) as client:
+            try:
+                client.move(uids, path)
+            except Refused as refusal:
+                if refusal.code != "EXPUNGEISSUED":
+                    raise
+                again = True  # another worker or a person took one; the others may or may not have been moved
+            moved = reading.copied(client, uids)
     except Refused as refusal:
-        if refusal.code != "EXPUNGEISSUED":
-            inbox.missing(folder, refusal)
-        # Another worker or a person took one of them; the others may or may not have been moved.
-        moved, again = _copied(_as_done(refusal.untagged), uids), True
+        inbox.missing(folder, refusal)
     rest = [uid for uid in uids if uid not in moved]
     if not rest:
         return moved
@@ -100,10 +106,11 @@ def _by_copy(inbox: Box, uids: list[int], folder: str) -> dict[int, int | None]:
     done: dict[int, int | None] = dict(_found_in(inbox, folder, source.folder, here))
     rest = [uid for uid in here if uid not in done]
     if rest:
-        name = names.encode(inbox.space.to_server(folder))
+        path = inbox.space.to_server(folder)
         try:
-            with inbox.doing(f"copying mail to {folder}", keep_refusal=True) as wire:
-                copied = _copied(wire.run(b"UID COPY", write_set(rest), name), rest)
+            with inbox.doing(f"copying mail to {folder}", keep_refusal=True) as client:
+                client.copy(rest, path)
+                copied = reading.copied(client, rest)
         except Refused as refusal:
             inbox.missing(folder, refusal)
         done.update(copied)
@@ -121,10 +128,10 @@ def _by_copy(inbox: Box, uids: list[int], folder: str) -> dict[int, int | None]:
 
 def _remove(inbox: Box, uids: list[int]) -> None:
     """Only after the copy is proven. Without UIDPLUS the mails stay, marked `\\Deleted`, for a person's program."""
-    with inbox.doing("removing moved mail") as wire:
-        wire.run(b"UID STORE", write_set(uids), b"+FLAGS.SILENT", rb"(\Deleted)")
+    with inbox.doing("removing moved mail") as client:
+        client.add_flags(uids, [DELETED], silent=True)
         if "UIDPLUS" in inbox.capabilities:
-            wire.run(b"UID EXPUNGE", write_set(uids))
+            client.uid_expunge(uids)
 
 
 def _found_in(
@@ -137,9 +144,8 @@ def _found_in(
         inbox.select(folder, read_only=True)
         for size in sorted({mark.size for mark in wanted.values()}):
             criteria = b"SMALLER %d" % (size + 1) + (b" LARGER %d" % (size - 1) if size else b"")
-            with inbox.doing(f"looking into {folder}") as wire:
-                lines = wire.run(b"UID SEARCH", criteria).lines(b"SEARCH")
-                hits = sorted(uid for line in lines for uid in replies.numbers(line.chunks[0]))[-_CANDIDATES:]
+            with inbox.doing(f"looking into {folder}") as client:
+                hits = sorted(reading.search(client, criteria))[-_CANDIDATES:]
             for new, there in _marks(inbox, hits).items():
                 old = next((u for u, mark in wanted.items() if u not in found and mark.same(there)), None)
                 if old is not None and new not in used:
@@ -162,22 +168,3 @@ def _marks(inbox: Box, uids: list[int]) -> dict[int, _Mark]:
 def _mark(item: Item) -> _Mark:
     value = (item.body or b"").partition(b":")[2]
     return _Mark(item.size or 0, b"".join(value.split()), item.internaldate)
-
-
-def _copied(done: Done, uids: list[int]) -> dict[int, int | None]:
-    """COPYUID (RFC 4315): pairs of old and new UIDs, as far as they concern `uids`."""
-    words = (done.code("COPYUID") or b"").split()
-    if len(words) != 3:
-        return {}
-    try:
-        old, new = (replies.uid_set(word, len(uids)) for word in words[1:])
-    except Garbled:
-        return {}
-    if len(old) != len(new):
-        return {}
-    wanted = set(uids)
-    return {a: b for a, b in zip(old, new, strict=True) if a in wanted}
-
-
-def _as_done(untagged: list[Untagged]) -> Done:
-    return Done(b"", untagged)

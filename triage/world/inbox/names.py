@@ -10,8 +10,7 @@ from imapclient import imap_utf7
 
 from triage.world.inbox.replies import quoted
 
-#: attributes (lower case) of names in a LIST reply that are no folders
-UNOPENABLE = frozenset({"\\noselect", "\\nonexistent"})
+_UNOPENABLE = frozenset({b"\\noselect", b"\\nonexistent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,11 @@ def decode(name: bytes) -> str:
         return str(imap_utf7.decode(name))
     except ValueError:
         return name.decode("ascii", "backslashreplace")
+
+
+def can_be_opened(attributes: Iterable[bytes]) -> bool:
+    """False for a name in a LIST reply that is no folder (RFC 3501, 7.2.2; RFC 5258)."""
+    return not any(attribute.lower() in _UNOPENABLE for attribute in attributes)
 
 
 def similar(wanted: str, names: Iterable[str], most: int = 5) -> list[str]:

@@ -8,9 +8,12 @@ from triage.errors import InsecureConnection, SignInRefused, TriageError
 from triage.world import signin, tls
 from triage.world.inbox import replies, trouble
 from triage.world.inbox.account import MailboxAccount
+from triage.world.inbox.client import Client, understood
 from triage.world.inbox.session import Inbox
-from triage.world.inbox.wire import Bye, Cut, Refused, Rejected, Wire
+from triage.world.inbox.transport import Bye, Cut, Refused, Rejected
 from triage.world.tls import Tls
+
+_NO_STARTTLS = "Use tls: implicit, usually on port 993."
 
 
 def open_inbox(account: MailboxAccount) -> Inbox:
@@ -21,83 +24,84 @@ def open_inbox(account: MailboxAccount) -> Inbox:
     """
     tls.refuse_clear_text(account.host, account.tls, account.name)
     context = tls.context(account.ca_file, account.name) if account.tls is not Tls.NONE else None
-    wire: Wire | None = None
+    client: Client | None = None
     failure: TriageError
     try:
-        first = context if account.tls is Tls.IMPLICIT else None
-        # twice: servers announce the size of a mail too small, and the limit is there for absurd claims only
-        wire = Wire(account.host, account.port, first, account.timeouts, 2 * account.limits.largest_mail)
-        kind, text = wire.greeting()
-        known = replies.code(text)
+        client = Client(account, context if account.tls is Tls.IMPLICIT else None)
         if account.tls is Tls.STARTTLS and context:
-            _upgrade(wire, context, kind, account)
-            known = "", b""
-        if kind != b"PREAUTH":
-            offered = known[1].upper().split() if known[0] == "CAPABILITY" else _capabilities(wire)
-            _sign_in(wire, frozenset(offered), account)
-        return Inbox(account, wire, frozenset(word.decode("ascii", "replace") for word in _capabilities(wire)))
+            _upgrade(client, context, account)
+        if client.imap.state == "NONAUTH":
+            _sign_in(client, account)
+        return Inbox(account, client, _capabilities(client))
     except TriageError:
-        if wire:
-            wire.close()
+        if client:
+            client.shutdown()
         raise
     except trouble.TROUBLE as error:
         failure = trouble.explain(error, account, "connecting")
     except BaseException:
-        if wire:
-            wire.close()
+        if client:
+            client.shutdown()
         raise
-    if wire:
-        wire.close()
+    if client:
+        client.shutdown()
     raise failure  # outside the handler: what the server sent does not travel along as the error's context
 
 
-def _upgrade(wire: Wire, context: ssl.SSLContext, greeting: bytes, account: MailboxAccount) -> None:
+def _capabilities(client: Client) -> frozenset[str]:
+    with understood():
+        return frozenset(word.decode("ascii", "replace").upper() for word in client.capabilities())
+
+
+def _upgrade(client: Client, context: ssl.SSLContext, account: MailboxAccount) -> None:
     """STARTTLS or nothing: a server, or someone in between, that does not offer it gets no password."""
     failure: TriageError
-    if greeting == b"PREAUTH":  # signed in before TLS: STARTTLS is not allowed any more (RFC 9051, 11.1)
-        raise InsecureConnection("The server offers no STARTTLS.", where=account.name)
+    # signed in before TLS (PREAUTH): STARTTLS is not allowed any more (RFC 9051, 11.1)
+    if client.imap.state != "NONAUTH" or "STARTTLS" not in _capabilities(client):
+        raise InsecureConnection("The server offers no STARTTLS.", fix=_NO_STARTTLS, where=account.name)
     try:
-        wire.start_tls(context)
+        with understood():
+            client.starttls(context)
         return
     except (Refused, Rejected) as error:
-        failure = InsecureConnection(
-            f"The server refused STARTTLS: {trouble.said(error.text)}.",
-            fix="Use tls: implicit, usually on port 993.",
-            where=account.name,
-        )
+        detail = f"The server refused STARTTLS: {trouble.said(error.text)}."
+        failure = InsecureConnection(detail, fix=_NO_STARTTLS, where=account.name)
     raise failure
 
 
-def _capabilities(wire: Wire) -> list[bytes]:
-    lines = wire.run(b"CAPABILITY").lines(b"CAPABILITY")
-    return lines[-1].chunks[0].upper().split() if lines else []
-
-
-def _sign_in(wire: Wire, offered: frozenset[bytes], account: MailboxAccount) -> None:
+def _sign_in(client: Client, account: MailboxAccount) -> None:
     if isinstance(account.sign_in, signin.Bearer):
-        _with_token(wire, account.sign_in, account)
+        _with_token(client, account.sign_in, account)
     else:
-        _with_password(wire, account.sign_in.read(), offered, account)
+        _with_password(client, account.sign_in.read(), account)
 
 
-def _with_password(wire: Wire, password: str, offered: frozenset[bytes], account: MailboxAccount) -> None:
+def _with_password(client: Client, password: str, account: MailboxAccount) -> None:
     failure: TriageError
+    offered = _capabilities(client)
     try:
-        if b"AUTH=PLAIN" in offered:
-            wire.run(b"AUTHENTICATE PLAIN", answer=signin.plain(account.user, password).answer)
-        elif b"LOGINDISABLED" in offered:
+        if "AUTH=PLAIN" in offered:
+            with understood():
+                client.sasl_login("PLAIN", signin.plain(account.user, password))
+        elif "LOGINDISABLED" in offered:
             raise SignInRefused("The server allows no password on this connection.", where=account.name)
         else:
-            words = (replies.quoted(_line(account.user)), replies.quoted(_line(password)))
-            wire.run(b"LOGIN", *words)
+            # imaplib sends the user name as it stands, without quotes, and ASCII alone
+            user = replies.quoted(_line(account.user)).decode()
+            client.imap._encoding = "utf-8"
+            with understood():
+                client.login(user, _line(password).decode())
         return
     except (Refused, Rejected, Bye) as error:
         failure = _refusal(error, account, secret=password)
     raise failure
 
 
-def _with_token(wire: Wire, method: signin.Bearer, account: MailboxAccount) -> None:
-    """With one try for a fresh token: the kept one may have been revoked before its time."""
+def _with_token(client: Client, method: signin.Bearer, account: MailboxAccount) -> None:
+    """With one try for a fresh token: the kept one may have been revoked before its time.
+
+    By `sasl_login`: `oauth2_login` answers the server's reason for a refusal with the token again, and loses it.
+    """
     failure: TriageError | None = None
     refused = ""
     for fresh in (False, True):
@@ -106,7 +110,8 @@ def _with_token(wire: Wire, method: signin.Bearer, account: MailboxAccount) -> N
             raise failure
         exchange = signin.bearer(method.mechanism, account.user, token, account.host, account.port)
         try:
-            wire.run(f"AUTHENTICATE {method.mechanism}".encode(), answer=exchange.answer)
+            with understood():
+                client.sasl_login(method.mechanism, exchange)
             return
         except (Refused, Rejected, Bye, Cut) as error:
             if isinstance(error, Cut) and not exchange.refusal:

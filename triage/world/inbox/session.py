@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic, sleep
 from types import TracebackType
 from typing import BinaryIO, NoReturn
@@ -28,9 +28,10 @@ from triage.world.inbox.account import (
     Streamed,
     chunks,
 )
+from triage.world.inbox.client import Client
 from triage.world.inbox.names import NameSpace
-from triage.world.inbox.replies import Garbled, Item, write_set
-from triage.world.inbox.wire import Refused, Wire
+from triage.world.inbox.replies import Item, write_set
+from triage.world.inbox.transport import Refused
 
 _HEADER_MOST = 256 * KIB
 _KEYWORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789$_-.")
@@ -39,10 +40,10 @@ _KEYWORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 class Inbox:
     """One signed-in connection to one account. Not to be shared between threads, but for `cut`."""
 
-    def __init__(self, account: MailboxAccount, wire: Wire, capabilities: frozenset[str]) -> None:
+    def __init__(self, account: MailboxAccount, client: Client, capabilities: frozenset[str]) -> None:
         self.account, self.capabilities = account, capabilities
         self.state: FolderState | None = None
-        self._wire: Wire | None = wire
+        self._client: Client | None = client
         self._space: NameSpace | None = None
 
     def __enter__(self) -> Inbox:
@@ -56,37 +57,32 @@ class Inbox:
     @property
     def closed(self) -> bool:
         """True after `close` and after any error but a refusal."""
-        return self._wire is None
+        return self._client is None
 
     def close(self) -> None:
         """Sign off politely if the connection is still good; never raises, never expunges."""
-        wire, self._wire = self._wire, None
-        if wire is None:
+        client, self._client = self._client, None
+        if client is None:
             return
         with contextlib.suppress(*trouble.TROUBLE):
-            wire.sock.settimeout(min(5.0, wire.timeouts.read))
-            wire.run(b"LOGOUT")
-        wire.close()
+            client.socket().settimeout(min(5.0, self.account.timeouts.read))
+            client.logout()
+        client.shutdown()
 
     def cut(self) -> None:
         """Close the socket from another thread (a watchdog): the command under way ends in MailboxUnreachable."""
-        if wire := self._wire:
-            wire.close()
+        if client := self._client:
+            client.imap.cut()
 
     # Folders
 
     def select(self, folder: str, read_only: bool = True) -> FolderState:
         """Open a folder; with `read_only` by EXAMINE, so that the server itself changes nothing."""
         self.state = None
-        verb = b"EXAMINE" if read_only else b"SELECT"
-        name = names.encode(self.space.to_server(folder))
+        path = self.space.to_server(folder)
         try:
-            with self.doing(f"opening {folder}", keep_refusal=True) as wire:
-                wire.exists = 0
-                found = reading.selected(folder, wire.run(verb, name), wire.exists, read_only)
-                if found.uidnext == 0:
-                    found = replace(found, uidnext=reading.last_uid(wire) + 1)
-                wire.news = False
+            with self.doing(f"opening {folder}", keep_refusal=True) as client:
+                found = reading.opened(client, folder, path, read_only)
         except Refused as refusal:
             self.missing(folder, refusal)
         self.state = found
@@ -94,42 +90,30 @@ class Inbox:
 
     def status(self, folder: str) -> FolderState:
         """UIDVALIDITY, UIDNEXT and count without opening the folder: the cheap question of an idle poll."""
-        name = names.encode(self.space.to_server(folder))
-        items = b"(MESSAGES UIDNEXT UIDVALIDITY" + (b" MAILBOXID)" if "OBJECTID" in self.capabilities else b")")
+        path = self.space.to_server(folder)
         try:
-            with self.doing(f"asking about {folder}", keep_refusal=True) as wire:
-                lines = wire.run(b"STATUS", name, items).lines(b"STATUS")
-                found = replies.pairs(lines[-1].chunks) if lines else {}
-                if not all(found.get(key, "").isdigit() for key in ("MESSAGES", "UIDNEXT", "UIDVALIDITY")):
-                    raise Garbled("a STATUS without what was asked for")
+            with self.doing(f"asking about {folder}", keep_refusal=True) as client:
+                return reading.status(client, folder, path, with_id="OBJECTID" in self.capabilities)
         except Refused as refusal:
             self.missing(folder, refusal)
-        return FolderState(
-            folder=folder,
-            uidvalidity=int(found["UIDVALIDITY"]),
-            uidnext=int(found["UIDNEXT"]),
-            exists=int(found["MESSAGES"]),
-            mailboxid=found.get("MAILBOXID"),
-        )
 
     def folders(self) -> tuple[str, ...]:
         """Every folder that can be opened, as paths with "/"."""
         space = self.space
-        with self.doing("listing folders") as wire:
-            lines = [replies.listed(line.chunks) for line in wire.run(b'LIST "" "*"').lines(b"LIST")]
-        found = {space.from_server(names.decode(name)) for flags, _, name in lines if not flags & names.UNOPENABLE}
-        return tuple(sorted(found))
+        with self.doing("listing folders") as client:
+            rows = client.list_folders()
+        return tuple(sorted({space.from_server(name) for flags, _, name in rows if names.can_be_opened(flags)}))
 
     def ensure(self, folder: str) -> bool:
         """Make sure a folder exists; True if it was created. Raises FolderMissing when the server will not have it."""
         if folder.upper() == "INBOX" or folder in self.folders():
             return False
-        name = names.encode(self.space.to_server(folder))
+        path = self.space.to_server(folder)
         try:
-            with self.doing(f"creating {folder}", keep_refusal=True) as wire:
-                wire.run(b"CREATE", name)
+            with self.doing(f"creating {folder}", keep_refusal=True) as client:
+                client.create_folder(path)
                 with contextlib.suppress(Refused):  # mail programs show subscribed folders only
-                    wire.run(b"SUBSCRIBE", name)
+                    client.subscribe_folder(path)
         except Refused as refusal:
             if folder in self.folders():  # someone else was quicker
                 return False
@@ -140,19 +124,9 @@ class Inbox:
     def space(self) -> NameSpace:
         """The personal name space, asked for once."""
         if self._space is None:
-            self._space = self._ask_space()
+            with self.doing("asking for the name space") as client:
+                self._space = reading.name_space(client, "NAMESPACE" in self.capabilities)
         return self._space
-
-    def _ask_space(self) -> NameSpace:
-        with self.doing("asking for the name space") as wire:
-            prefix, delimiter = "", ""
-            if "NAMESPACE" in self.capabilities:
-                lines = wire.run(b"NAMESPACE").lines(b"NAMESPACE")
-                prefix, delimiter = replies.namespace(lines[-1].chunks) if lines else ("", "")
-            if not delimiter:
-                lines = wire.run(b'LIST "" ""').lines(b"LIST")
-                delimiter = replies.listed(lines[-1].chunks)[1] if lines else "/"
-        return NameSpace(names.decode(prefix.encode("ascii", "replace")), delimiter)
 
     # Mails of the selected folder
 
@@ -162,12 +136,12 @@ class Inbox:
         Asked in windows of 20,000, never by "n:*" (which always names the newest mail), flag or date.
         """
         state = self._selected()
-        with self.doing("asking for new mail") as wire:
-            wire.run(b"NOOP")
-            wire.news = False
-            top = max(state.uidnext - 1, reading.last_uid(wire)) if high is None else high
-            found = reading.all_uids(wire, low, top, self.account.limits.window_uids)
-            exists = wire.exists
+        with self.doing("asking for new mail") as client:
+            client.imap.noop()
+            client.imap.news = False
+            top = max(state.uidnext - 1, reading.last_uid(client)) if high is None else high
+            found = reading.all_uids(client, low, top, self.account.limits.window_uids)
+            exists = client.imap.exists
         self.state = replace(state, exists=exists, uidnext=max(state.uidnext, *(uid + 1 for uid in found), 0))
         return sorted(found)
 
@@ -176,9 +150,9 @@ class Inbox:
         found: set[int] = set()
         self._selected()
         for some in chunks(uids, self.account.limits.facts_mails):
-            with self.doing("looking for mails again") as wire:
-                wire.run(b"NOOP")
-                found.update(set(some).intersection(reading.search(wire, b"UID " + write_set(some))))
+            with self.doing("looking for mails again") as client:
+                client.imap.noop()
+                found.update(set(some).intersection(reading.search(client, b"UID " + write_set(some))))
         return found
 
     def facts(self, uids: Iterable[int]) -> dict[int, Fact]:
@@ -200,14 +174,14 @@ class Inbox:
         found: list[Fetched] = []
         for some in chunks(uids, self.account.limits.batch_mails):
             items = self.items(some, b"(UID RFC822.SIZE BODY.PEEK[])", "fetching")
-            mails = {uid: reading.fetched(uid, items.get(uid), facts) for uid in some}
+            mails = {uid: reading.mail(uid, items.get(uid), facts) for uid in some}
             doubtful = [uid for uid, mail in mails.items() if mail.size_mismatch]
             if doubtful:
                 again = self.items(doubtful, b"(UID RFC822.SIZE BODY.PEEK[])", "fetching again")
                 there = self.still_there(doubtful)
                 for uid in doubtful:
                     item = again.get(uid) if uid in there else None
-                    mails[uid] = reading.fetched(uid, item, facts, asked_again=True)
+                    mails[uid] = reading.mail(uid, item, facts, asked_again=True)
             found.extend(mails[uid] for uid in some)
         return found
 
@@ -245,8 +219,8 @@ class Inbox:
         if not self._selected().keeps(keyword):
             return False
         for some in chunks(uids, self.account.limits.facts_mails):
-            with self.doing("marking mails") as wire:
-                wire.run(b"UID STORE", write_set(some), b"+FLAGS.SILENT", b"(" + keyword.encode() + b")")
+            with self.doing("marking mails") as client:
+                client.add_flags(some, [keyword], silent=True)
         return True
 
     def move(self, uids: Iterable[int], folder: str) -> dict[int, int | None]:
@@ -258,17 +232,19 @@ class Inbox:
         return moving.move(self, chunks(uids, self.account.limits.batch_mails), folder)
 
     def append(self, folder: str, raw: bytes, at: datetime | None = None, flags: Iterable[str] = ()) -> int | None:
-        """Put a mail into a folder (canary, demonstration, tests); gives its UID where the server tells (UIDPLUS)."""
-        words = [b"APPEND", names.encode(self.space.to_server(folder)), b"(" + " ".join(flags).encode() + b")"]
-        if at is not None:
-            words.append(b'"' + replies.write_moment(at) + b'"')
-        words.append(b"{%d}" % len(raw))
+        """Put a mail into a folder (canary, demonstration, tests); gives its UID where the server tells (UIDPLUS).
+
+        Line ends are made CR LF on the way, as IMAP wants them; `at` is aware.
+        """
+        path = self.space.to_server(folder)
+        when = at.astimezone(UTC) if at else None
         try:
-            with self.doing(f"adding to {folder}", keep_refusal=True) as wire:
-                uid = wire.run(*words, answer=lambda _: raw).code("APPENDUID")
+            with self.doing(f"adding to {folder}", keep_refusal=True) as client:
+                said = client.append(path, raw, tuple(flags), when)
         except Refused as refusal:
             self.missing(folder, refusal)
-        last = (uid or b"").rpartition(b" ")[2]
+        name, data = replies.code(said)
+        last = data.rpartition(b" ")[2] if name == "APPENDUID" else b""
         return int(last) if last.isdigit() else None
 
     # Waiting
@@ -282,16 +258,16 @@ class Inbox:
         self._selected()
         until = monotonic() + seconds
         while True:
-            with self.doing("waiting for new mail") as wire:
+            with self.doing("waiting for new mail") as client:
                 left = min(until - monotonic(), waiting.ROUND)
-                if not wire.news and left > 0:
+                if not client.imap.news and left > 0:
                     if "IDLE" in self.capabilities:
-                        waiting.idle_round(wire, left)
+                        waiting.idle_round(client, left)
                     else:
                         sleep(min(left, waiting.POLL))
-                if not wire.news:
-                    wire.run(b"NOOP")
-                news, wire.news = wire.news, False  # told once: who is woken may scan on another connection
+                if not client.imap.news:
+                    client.imap.noop()
+                news, client.imap.news = client.imap.news, False  # told once: who is woken may scan elsewhere
             if news or monotonic() >= until:
                 return news
 
@@ -306,16 +282,9 @@ class Inbox:
         """FETCH; keeps only replies that name one of these UIDs and hold what was asked for."""
         self._selected()
         body = b"BODY" in what
-        with self.doing(doing) as wire:
-            try:
-                untagged = wire.run(b"UID FETCH", write_set(uids), what).untagged
-            except Refused as refusal:
-                # RFC 2180, 4.1.2: some of the mails are gone, those that are not have been sent
-                if refusal.code != "EXPUNGEISSUED":
-                    raise
-                untagged = refusal.untagged
-            wanted = set(uids)
-            items = [replies.fetch_item(line.chunks) for line in untagged if line.name == b"FETCH"]
+        with self.doing(doing) as client:
+            items = reading.fetch(client, write_set(uids), what)
+        wanted = set(uids)
         return {
             item.uid: item
             for item in items
@@ -332,16 +301,16 @@ class Inbox:
         return item.body
 
     @contextlib.contextmanager
-    def doing(self, doing: str, *, keep_refusal: bool = False) -> Iterator[Wire]:
+    def doing(self, doing: str, *, keep_refusal: bool = False) -> Iterator[Client]:
         """Run commands; turn trouble into an error of the house and close the connection unless it was a refusal.
 
         With `keep_refusal` a tagged NO that needs more than the general reading is passed on as Refused.
         """
-        if self._wire is None:
+        if self._client is None:
             raise MailboxUnreachable("The connection is closed.", where=self.account.name)
         failure: TriageError
         try:
-            yield self._wire
+            yield self._client
             return
         except Refused as refusal:
             special = trouble.asks_to_wait(refusal.text) or trouble.not_connected(refusal.text)
@@ -354,12 +323,15 @@ class Inbox:
         except BaseException:
             self._drop()
             raise
-        raise failure  # outside the handler: what the server sent does not travel along as the error's context
+        try:
+            raise failure
+        finally:  # what the server sent does not travel along
+            failure.__context__ = None
 
     def _drop(self) -> None:
-        wire, self._wire = self._wire, None
-        if wire:
-            wire.close()
+        client, self._client = self._client, None
+        if client:
+            client.shutdown()
 
     def missing(self, folder: str, refusal: Refused) -> NoReturn:
         """A refusal about a folder: it is not there, or it is and may not be used."""

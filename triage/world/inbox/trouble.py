@@ -5,6 +5,7 @@ Temporary: unreachable, throttled, protocol. Permanent: sign-in refused, folder 
 
 from __future__ import annotations
 
+import imaplib
 import re
 import socket
 import ssl
@@ -18,12 +19,12 @@ from triage.errors import (
 )
 from triage.world.inbox.account import MailboxAccount
 from triage.world.inbox.replies import Garbled, code
-from triage.world.inbox.wire import Bye, Cut, Refused, Rejected
+from triage.world.inbox.transport import Bye, Cut, Refused, Rejected
 from triage.world.signin import Bearer
 from triage.world.tls import untrusted
 
 #: what can go wrong on a connection; anything else is a mistake of ours and is not dressed up as an outage
-TROUBLE = (Refused, Rejected, Bye, Cut, Garbled, OSError)
+TROUBLE = (Refused, Rejected, Bye, Cut, Garbled, OSError, imaplib.IMAP4.error)
 
 #: RFC 5530 and what Gmail and others use: come back later
 _LATER_CODES = frozenset({"THROTTLED", "OVERQUOTA", "LIMIT", "UNAVAILABLE", "INUSE", "SERVERBUG", "CONTACTADMIN"})
@@ -58,6 +59,10 @@ def explain(error: BaseException, account: MailboxAccount, doing: str) -> Triage
         return _from_reply(error, account, doing)
     if isinstance(error, Garbled):
         return MailboxProtocol(f"{server} sent {error} while {doing}.", where=where)
+    if isinstance(error, imaplib.IMAP4.error):  # its text may be the reply
+        return MailboxProtocol(f"{server} sent something that is no IMAP reply while {doing}.", where=where)
+    if isinstance(error, Cut) and error.cause is not None:
+        return explain(error.cause, account, doing)
     if isinstance(error, Cut):
         return MailboxUnreachable(f"{server} closed the connection while {doing}.", where=where)
     if isinstance(error, ssl.SSLCertVerificationError):

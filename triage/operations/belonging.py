@@ -1,0 +1,66 @@
+"""Which case a mail belongs to: its keys looked up in the register."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from triage.desk import Desk
+from triage.mail import thread
+from triage.mail.thread import CaseRef, Key, Threading
+from triage.operations.judging import Judged
+from triage.words import Status
+from triage.world.store import cases, mails, outbox
+
+REOPEN_DAYS = 14
+
+
+def find(desk: Desk, tx: Connection, judged: Judged) -> Threading:
+    """The case this mail joins, if any, with what tied it there."""
+    keys = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
+    return thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS)
+
+
+def _known(tx: Connection, keys: tuple[Key, ...]) -> dict[Key, tuple[CaseRef, ...]]:
+    """For each key, the cases the register knows by it; merged ones followed to where they went."""
+    numbers = cases.by_numbers(tx, [key.case_number for key in keys if key.case_number])
+    orders = cases.with_key(tx, "order", [key.value for key in keys if key.kind == "order"])
+    ids = [key.value for key in keys if key.kind in ("message_id", "reference")]
+    mailed, sent = mails.case_of_message_ids(tx, ids), mails.sent_ids(tx, ids)
+    noticed = outbox.case_of_message_ids(tx, ids)
+    found: dict[Key, list[tuple[int, bool]]] = {}
+    for key in keys:
+        if key.case_number is not None:
+            hits = [(numbers[key.case_number], False)] if key.case_number in numbers else []
+        elif key.kind == "order":
+            hits = [(case, False) for case in orders.get(key.value, ())]
+        else:
+            hits = [(case, key.value in sent) for case in mailed.get(key.value, ())]
+            hits += [(noticed[key.value], True)] if key.value in noticed else []
+        if hits:
+            found[key] = hits
+    refs = _refs(tx, {case for hits in found.values() for case, _ in hits})
+    return {
+        key: tuple(refs[case] if not is_sent else _sent(refs[case]) for case, is_sent in dict.fromkeys(hits))
+        for key, hits in found.items()
+    }
+
+
+def _sent(ref: CaseRef) -> CaseRef:
+    return CaseRef(ref.case_id, ref.number, ref.status, ref.closed_at, ref.participants, ref.subject, sent=True)
+
+
+def _refs(tx: Connection, ids: Iterable[int]) -> dict[int, CaseRef]:
+    wanted = set(ids)
+    into = cases.merged_into(tx, wanted)
+    final = {case: into.get(case, case) for case in wanted}
+    rows = cases.by_ids(tx, final.values())
+    people = cases.keys_of(tx, rows, "address")
+    return {
+        case: CaseRef(
+            at, rows[at]["number"], Status(rows[at]["status"]), rows[at]["closed_at"], frozenset(people[at]),
+            rows[at]["subject"] or "",
+        )
+        for case, at in final.items()
+    }  # fmt: skip
