@@ -12,16 +12,19 @@ from triage.world import settings
 def through_prefect(names: Sequence[str] | None, say: Callable[[str], Any]) -> dict[str, Any]:
     """A whole cycle through the flows; the stable form of `triage run --json`."""
     with unattended.prefect_server(settings.load().prefect, say):
+        from prefect.logging.handlers import APILogHandler
+
         from triage.flows.dispatch import dispatch
+        from triage.flows.engine import heard_by
         from triage.flows.intake import intake
         from triage.flows.watch import watch
 
-        say("flow intake")
-        taken = _outcome(intake(list(names) if names else None, return_state=True))
-        say("flow watch")
-        watched = _outcome(watch(return_state=True))
-        say("flow dispatch")
-        return cycle.joined(taken, watched, _outcome(dispatch(return_state=True)))
+        with heard_by(say):
+            taken = _outcome(intake(list(names) if names else None, return_state=True))
+            watched = _outcome(watch(return_state=True))
+            sent = _outcome(dispatch(return_state=True))
+        APILogHandler.flush()  # the server is about to end; what is still in the queue would be lost with a complaint
+        return cycle.joined(taken, watched, sent)
 
 
 def _outcome(state: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ person.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from prefect import Task, task
@@ -17,6 +19,31 @@ from prefect.client.schemas.objects import State, TaskRun
 from triage.errors import Temporary, TriageError
 
 RETRY_AFTER = (2.0, 10.0)  # seconds; a mailbox that fails longer is tried again by the next scheduled run
+
+
+Say = Callable[[str], Any]
+_listeners: list[Say] = []  # whoever runs the flows in this process and wants to see them work
+
+
+@contextmanager
+def heard_by(say: Say) -> Iterator[None]:
+    """While this lasts, progress is told to `say` too, for people at a terminal."""
+    _listeners.append(say)
+    try:
+        yield
+    finally:
+        _listeners.remove(say)
+
+
+def voice(log: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> Say:
+    """Tells progress to the run's log in Prefect and to whoever listens. Lines of our own: never mail text."""
+
+    def say(line: str) -> None:
+        log.info(line)
+        for listener in _listeners:
+            listener(line)
+
+    return say
 
 
 class Outcome(Protocol):

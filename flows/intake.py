@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 
 from triage.desk import open_desk
-from triage.flows.engine import as_task, ended
+from triage.flows.engine import as_task, ended, voice
 from triage.operations import cycle
 
 
@@ -16,6 +16,6 @@ def intake(mailboxes: list[str] | None = None) -> dict[str, Any]:
     """One look at every mailbox (or the named ones). Raises at its end where mail was left behind."""
     log = get_run_logger()
     with open_desk(last_good=True) as desk:
-        outcome = cycle.intake(desk, mailboxes, call=as_task, say=log.info)
+        outcome = cycle.intake(desk, mailboxes, call=as_task, say=voice(log))
     found: dict[str, Any] = ended(outcome)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,12 +17,14 @@ from ruamel.yaml import YAML
 
 from tests.room import desk_in, furnish
 from triage.casework.case import Case
-from triage.demo.servers import ImapServer, SmtpSink
+from triage.demo.servers import ImapServer
 from triage.desk import Desk
 from triage.judge.classify import Prediction, Words
-from triage.operations import cycle
+from triage.mail import tokens
+from triage.operations import act, cycle
 from triage.operations.casebook import replay
 from triage.operations.sweep import sweep
+from triage.words import COMPLAINT_TYPES
 from triage.world.store import cases as store
 from triage.world.store import outbox
 
@@ -49,9 +52,9 @@ STAFF = {
     "petra": "petra@voltigo.example",
     "imre": "imre@voltigo.example",
     "ffion": "ffion@plannio.example",
-    "lead": "the.lead@desk.example",
-    "deputy": "the.deputy@desk.example",
-    "manager": "the.manager@desk.example",
+    "laura": "laura@office.example",  # the lead
+    "dan": "dan@office.example",  # the lead's deputy
+    "mona": "mona@office.example",  # the manager
 }
 
 
@@ -103,13 +106,45 @@ class Play:
             sweep(self.desk)
         self.clock[0] = moment
 
+    def whole(self) -> None:
+        """Every mail at its time, every deed of a person at theirs, up to the moment of evaluation."""
+        expected = EXPECTED[self.name]
+        deeds = [(london(deed["at"]), 1, deed) for deed in expected.get("deeds", [])]
+        letters = [(parsedate_to_datetime(m["date"]).astimezone(UTC), 0, m) for m in THREADS[self.name]]
+        for at, kind, what in sorted([*letters, *deeds], key=lambda one: (one[0], one[1])):
+            if kind:
+                self.deed(at, what)
+            elif what["message_id"] not in expected.get("leave_out", []):
+                self.mail(what)
+        if "as_of" in expected:
+            self.until(london(expected["as_of"]))
+
+    def deed(self, at: datetime, deed: Mapping[str, Any]) -> None:
+        """What a person types."""
+        self.until(at)
+        data = {"outcome": "", "cause": "", "reason": "", "why": "", **deed.get("data", {})}
+        act.act(self.desk, deed["do"], [self.cases()[0].number], {}, actor=deed["by"], **data)
+
     def mail(self, message: Mapping[str, Any]) -> None:
         """Deliver one mail at its own time and run a cycle."""
+        message = self.signed(message)
         at = parsedate_to_datetime(message["date"]).astimezone(UTC)
         self.until(at)
         folder = "INBOX" if message["direction"] == "in" else "Sent"
         self.imap.deliver(written(message), at, folder)
         cycle.run(self.desk)
+
+    def signed(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The mail with the token and the Message-ID that this desk gave its own mail, where the file has its own."""
+        known = self.cases()
+        if not known:
+            return message
+        subject = re.sub(r"\[Case #\d+\]", tokens.case_token(known[0].number, self.desk.secret), message["subject"])
+        changed = {**message, "subject": subject}
+        if "n1@" in message["in_reply_to"]:  # an automatic answer to our own notice
+            notice = next(n for n in self.notices(known[0]) if n["kind"] == "assignment")
+            changed |= {"in_reply_to": f"<{notice['message_id'].strip('<>')}>", "references": []}
+        return changed
 
     def cases(self) -> list[Case]:
         """Every case, oldest first."""
@@ -162,7 +197,7 @@ def _report(message: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def stage(folder: Path, imap: ImapServer, name: str, smtp: SmtpSink | None = None) -> Iterator[Play]:
+def stage(folder: Path, imap: ImapServer, name: str) -> Iterator[Play]:
     """A desk furnished for the thread; its clock stands before the first mail."""
     expected, messages = EXPECTED[name], THREADS[name]
     domains = sorted({address.rpartition("@")[2] for address in STAFF.values()})
@@ -171,7 +206,7 @@ def stage(folder: Path, imap: ImapServer, name: str, smtp: SmtpSink | None = Non
     furnish(
         folder, host=imap.host, port=imap.port, user=imap.user, password=imap.password, domains=domains,
         folders={"intake": ["INBOX"], "sent": "Sent"}, addresses=intake, start_from="2025-01-01T00:00:00Z",
-        smtp_port=smtp.port if smtp else 0,
+        notices="off",
     )  # fmt: skip
     _staff(folder / "config", expected["owner"])
     clock = [start]
@@ -183,25 +218,23 @@ def stage(folder: Path, imap: ImapServer, name: str, smtp: SmtpSink | None = Non
 def _staff(config: Path, owner: str) -> None:
     """The calendar and the people the file's times are made for: Mon-Fri 09:00-17:30, no day off."""
     write = YAML()
-    people = {
-        key: {"name": key.capitalize(), "email": email, "languages": ["en"], **({"delegate": "rosa"} if key == "dele" else {})}
-        for key, email in STAFF.items()
+    people: dict[str, dict[str, Any]] = {
+        key: {"name": key.capitalize(), "email": email, "languages": ["en"]} for key, email in STAFF.items()
     }
+    people["dele"]["delegate"] = "rosa"
     roles = {
-        "fallback": ["lead"], "lead": ["lead", "deputy"], "lead_deputy": ["deputy"], "manager": ["manager"],
-        "director": ["manager"], "safety": ["imre"], "oncall": ["lead"],
+        "fallback": ["laura"], "lead": ["laura", "dan"], "lead_deputy": ["dan"], "manager": ["mona"], "director": ["mona"],
+        "safety": ["imre"], "oncall": ["laura"],
     }  # fmt: skip
     everybody = {
-        "people": {**people, "the_lead": people.pop("lead"), "the_deputy": people.pop("deputy"), "the_manager": people.pop("manager")},
-        "pools": {"desk": {"members": [owner], "pick": "in_order"}},
-        "roles": {role: [f"the_{k}" if k in ("lead", "deputy", "manager") else k for k in held] for role, held in roles.items()},
-        "oncall": {"order": ["the_lead"], "start": "2026-01-05"},
+        "people": people,
+        "pools": {"owners": {"members": [owner], "pick": "in_order"}},
+        "roles": roles,
+        "oncall": {"order": ["laura"], "start": "2026-01-05"},
     }
-    for gone in ("lead", "deputy", "manager"):
-        everybody["people"].pop(gone, None)
     routing = {
         "always": {"never_owner": ["named_person"]},
-        "rules": [{"name": "otherwise", "otherwise": True, "owner": {"pool": "desk", "pick": "in_order"}}],
+        "rules": [{"name": "otherwise", "otherwise": True, "owner": {"pool": "owners"}, "covers": list(COMPLAINT_TYPES)}],
         "inform": [
             {"name": "safety", "when": {"flag": "safety_injury"}, "inform": ["safety", "lead"]},
             {"name": "manager_wanted", "when": {"flag": "wants_manager"}, "inform": ["lead"]},
@@ -215,5 +248,5 @@ def _staff(config: Path, owner: str) -> None:
     dispositions = config / "dispositions.yaml"
     text = dispositions.read_text(encoding="utf-8")
     for pool in ("privacy", "review", "support"):
-        text = text.replace(f"{{pool: {pool}}}", "{pool: desk}").replace(f"[{pool}]", "[desk]")
+        text = text.replace(f"{{pool: {pool}}}", "{pool: owners}").replace(f"[{pool}]", "[owners]")
     dispositions.write_text(text.replace("[comms]", "[lead]"), encoding="utf-8")

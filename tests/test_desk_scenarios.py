@@ -119,7 +119,7 @@ def test_12_the_preview_says_one_open_case_moves_and_what_is_on_the_books_stays(
 def test_13_each_step_is_taken_and_told_once_however_many_sweeps(database: Database, tmp_path: Path) -> None:
     book = DeskBook(database, tmp_path, owing(targets(hours(8))))
     case = book.opens("Mon 23 Nov 2026 10:00")  # due Tuesday 10:00
-    book.sweeps("Mon 23 Nov 2026 10:00", "Wed 25 Nov 2026 17:00")
+    book.sweeps("Mon 23 Nov 2026 10:00", "Wed 25 Nov 2026 17:00", 30)
     steps = [
         ("Mon 23 Nov 2026 16:00", "first_response/0"),
         ("Tue 24 Nov 2026 09:00", "first_response/0"),
@@ -139,11 +139,11 @@ def test_13_each_step_is_taken_and_told_once_however_many_sweeps(database: Datab
 def test_13_closing_cancels_the_steps_that_are_left(database: Database, tmp_path: Path) -> None:
     book = DeskBook(database, tmp_path, owing(targets(hours(8))))
     case = book.opens("Mon 23 Nov 2026 10:00")
-    book.sweeps("Mon 23 Nov 2026 10:00", "Tue 24 Nov 2026 10:55")
+    book.sweeps("Mon 23 Nov 2026 10:00", "Tue 24 Nov 2026 10:30", 30)
     book.replied(case, "Tue 24 Nov 2026 11:00")
     book.does("close", case, "Tue 24 Nov 2026 11:00", outcome="upheld", cause="a fault", reason="", why="")
     taken = book.steps(case)
-    book.sweeps("Tue 24 Nov 2026 11:00", "Thu 26 Nov 2026 17:00", 15)
+    book.sweeps("Tue 24 Nov 2026 11:00", "Thu 26 Nov 2026 17:00", 60)
     assert book.steps(case) == taken and taken[-1] == ("Tue 24 Nov 2026 10:00", "first_response/1")
     with database.read() as tx:
         assert cases.by_ids(tx, [case])[case]["next_due_at"] is None
@@ -168,7 +168,7 @@ def test_14_after_an_outage_one_message_at_the_highest_step_and_the_true_time(
 ) -> None:
     book = DeskBook(database, tmp_path, owing(targets(hours(8))))
     case = book.opens("Mon 23 Nov 2026 10:00")
-    book.sweeps("Mon 23 Nov 2026 10:00", "Tue 24 Nov 2026 09:25")
+    book.sweeps("Mon 23 Nov 2026 10:00", "Tue 24 Nov 2026 09:00", 30)
     book.sweep("Tue 24 Nov 2026 12:30")
     (event,) = book.events(case, "escalated")[2:]
     assert (event["data"]["step"], event["data"]["late"]) == (2, True)
@@ -402,7 +402,7 @@ def test_a_reminder_of_a_normal_case_waits_for_the_daily_digest_which_comes_once
     case = book.opens("Mon 23 Nov 2026 11:00", kind="billing")  # first response due Tuesday 11:00
     owner = book.case(case).owner
     book.does("accept", case, "Mon 23 Nov 2026 11:01", actor=owner)
-    book.sweeps("Mon 23 Nov 2026 11:05", "Tue 24 Nov 2026 10:55")
+    book.sweeps("Mon 23 Nov 2026 11:30", "Tue 24 Nov 2026 10:30", 30)
     assert [step for _, step in book.steps(case)] == ["first_response/0"]  # 75 %: Tuesday 09:00
     assert not book.notices("reminder")
     digests = book.notices("digest")

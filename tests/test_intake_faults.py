@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.room import NOW, desk_in, furnish, letter
+from tests.quickroom import Clock, Connect, quick_desk
+from tests.room import NOW, letter
 from tests.servers import fault
 from tests.servers.fault import Fault, FaultServer, Session
 from triage.desk import Desk
@@ -35,27 +36,19 @@ MAILS, POISON = 12, 7
 BODY, SIZES = "RFC822.SIZE BODY", "INTERNALDATE"  # what tells the two FETCH commands apart
 
 
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @contextmanager
 def faulty_desk(folder: Path, server: FaultServer, **changes: Any) -> Iterator[tuple[Desk, Clock]]:
     """A desk that reads the fault server, with its short timeouts."""
     server.mails.update({uid: fault.Mail(letter(uid), "20-Nov-2026 14:00:00 +0000") for uid in range(1, MAILS + 1)})
-    mailbox = {"folders": {"intake": ["INBOX"], "sent": None}, "notices": "off", **changes}
-    furnish(folder, host="127.0.0.1", port=server.port, user="intake", password="s3cret", **mailbox)
     clock = Clock()
-    with desk_in(folder, now=clock) as desk:
-        limits = replace(server.account.limits, piece_octets=128)
-        desk.inbox = lambda _mailbox: inbox.open(replace(server.account, limits=limits))  # type: ignore
+    with quick_desk(folder, reading(server), now=clock, **changes) as desk:
         yield desk, clock
+
+
+def reading(server: FaultServer) -> Connect:
+    """How a desk reaches the server."""
+    limits = replace(server.account.limits, piece_octets=128)
+    return lambda _mailbox: inbox.open(replace(server.account, limits=limits))
 
 
 def of(uid: int, what: str, trouble: Fault, times: int = 1000) -> Fault:
@@ -156,7 +149,7 @@ def looks(desk: Desk, clock: Clock, count: int) -> list[dict[str, Any]]:
     done = []
     for _ in range(count):
         done.append(cycle.intake(desk).as_json())
-        clock.now += timedelta(minutes=15)
+        clock.forward(minutes=15)
     return done
 
 
@@ -316,9 +309,11 @@ def test_a_folder_numbered_anew_is_read_again_by_content_and_told_to_a_person(tm
 
 
 def test_uids_used_again_for_other_mail_are_noticed_though_uidvalidity_stays(tmp_path: Path) -> None:
-    """A server that gives out the lowest free UID: three mails expunged, three others under their numbers."""
+    """A server that gives out the lowest free UID: three mails expunged, three others under their numbers. Count and
+    UIDNEXT are as before, so the hourly comparison is what sees it."""
     with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
         looks(desk, clock, 1)
+        clock.forward(hours=1)
         for uid in (10, 11, 12):
             raw = letter(uid + 100, "Another matter: my parcel is broken and I was charged.")
             server.mails[uid] = fault.Mail(raw, "20-Nov-2026 15:10:00 +0000")
@@ -391,8 +386,7 @@ def test_a_run_whose_lease_was_taken_over_writes_nothing_more(tmp_path: Path) ->
         def reached(step: str) -> None:
             if step == "6 fetched" and not woken:
                 woken.append(step)
-                with desk_in(tmp_path, now=clock) as other:
-                    other.inbox = desk.inbox  # type: ignore[method-assign]
+                with quick_desk(tmp_path, reading(server), now=clock) as other:
                     assert cycle.intake(other).as_json()["mailboxes"][0]["opened"] == MAILS
 
         desk.reached = reached
@@ -471,6 +465,7 @@ def test_a_database_that_is_busy_for_too_long_stops_the_run_and_the_next_one_goe
             cycle.intake(desk)
         other.execute("ROLLBACK")
         desk.reached = lambda step: None
+        clock.forward(minutes=4)  # the lease that could not be given back runs out after three
         looks(desk, clock, 1)
         assert_all_in_once(desk, Outcome())
 

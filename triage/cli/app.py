@@ -55,5 +55,7 @@ def _options(
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for chatty in ("imapclient", "alembic", "httpx", "prefect"):
+    for chatty in ("imapclient", "alembic", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)  # at DEBUG, imapclient would log mail
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: verbose or record.levelno >= logging.WARNING)  # Prefect talks at INFO

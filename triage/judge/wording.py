@@ -37,8 +37,8 @@ def _set(text: str) -> frozenset[str]:
 
 
 _TITLES = _set(
-    "Mr Mrs Ms Miss Mx Dr Prof Herr Herrn Frau Mme Mlle Monsieur Madame Sr Sra Srta Señor Señora Doña Sig Signor Signora"
-    " Dott Dhr Mevr Mevrouw Meneer Senhor Senhora Dona"
+    "Mr Mrs Ms Miss Mx Dr Prof Herr Herrn Frau Mme Mlle Monsieur Madame Sr Sra Srta Señor Señora Doña Sig Signor"
+    " Signora Dott Dhr Mevr Mevrouw Meneer Senhor Senhora Dona"
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[.!?\n]")
 _WITHOUT_APOSTROPHE: dict[str, tuple[str, ...]] = {
@@ -53,8 +53,8 @@ _TAILS: dict[str, tuple[str, ...]] = {"s": (), "d": (), "m": (), "ve": ("have",)
 _ELIDED = _set("qu dell nell all dall sull un quest")  # l', d', j' and c' are short enough to be known by that
 _PERSON = _set("he she him her his hers himself herself il elle el ella lui hij ele ela dele dela")
 _YOU = _set(
-    "you your yours ye u du dich dir dein deine deinen deinem deiner sie ihnen ihr ihre ihren ihrem ihrer euch euer eure"
-    " tu te toi ton ta tes vous votre vos usted ustedes vosotros vuestro vuestra tuyo voi vostro vostra vostri"
+    "you your yours ye u du dich dir dein deine deinen deinem deiner sie ihnen ihr ihre ihren ihrem ihrer euch euer"
+    " eure tu te toi ton ta tes vous votre vos usted ustedes vosotros vuestro vuestra tuyo voi vostro vostra vostri"
     " je jij jou jouw uw jullie voce voces vosso vossa"
 )
 

@@ -30,7 +30,8 @@ _MOST_PROBLEMS = 20
 _LONGEST = 1_000_000  # characters of one field
 #: signs of a quote, signature or forwarded mail; cutting a text without any would cost time and change nothing
 _HISTORY = re.compile(
-    r"^[ \t]{0,4}(?:>|--\s*$|_{5}|-{5}|(?:from|von|de|da|van|sent|gesendet|envoy[eé])\s?:|(?:on|am|le|el|il|op|em)\b.{0,200}:\s*$)"
+    r"^[ \t]{0,4}(?:>|--\s*$|_{5}|-{5}|(?:from|von|de|da|van|sent|gesendet|envoy[eé])\s?:)"
+    r"|^[ \t]{0,4}(?:on|am|le|el|il|op|em)\b.{0,200}:\s*$"
     r"|confidential|vertraulich|confidentiel",
     re.IGNORECASE | re.MULTILINE,
 )

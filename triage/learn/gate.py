@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from triage.judge.classify import Model
-from triage.learn import calibrate, evaluate, variants
+from triage.learn import evaluate, variants
 from triage.learn.example import Example
 from triage.learn.judged import Judge, Judged, by_house
 from triage.words import Urgency
@@ -142,22 +142,30 @@ def _right(example: Example, one: Judged) -> bool:
 
 
 def _variants(model: Model, heldout: Sequence[Example], judge: Judge, limits: Limits, seed: int) -> list[Rule]:
-    """Urgency of each complaint against the urgency of its variants, on own words as they reach the model."""
-    base = [replace(e, text=w.text, headers={}) for e, w in ((e, e.words()) for e in heldout if e.is_complaint)]
+    """Urgency of each complaint against the urgency of its variants, on own words as they reach the model.
+
+    The limit holds for all variants together, and for names and sex each alone: who writes may never matter.
+    """
+    base = [replace(e, text=e.words().text, headers={}) for e in heldout if e.is_complaint]
+    if not base:
+        return [Rule("unchanged", 0.0, limits.unchanged, None, "no complaint to vary")]
     before = _decide(model, base, judge)
-    rules = []
+    same = {}
     for name, change in variants.ALL.items():
         changed = [replace(e, id=f"{e.id}/{name}", text=change(e.words(), seed + i).text) for i, e in enumerate(base)]
         after = _decide(model, changed, judge)
-        # a complaint that a person looks at either way is not worse served by the model's other guess
-        same = sum(a.urgency is b.urgency for a, b in zip(before, after, strict=True))
-        share = same / len(base) if base else 1.0
-        low, high = calibrate.wilson(same, len(base))
-        passed = share >= limits.unchanged or (high >= limits.unchanged and len(base) < 200)
-        interval = f"interval {low:.3f} to {high:.3f}"
-        why = f"urgency unchanged in {share:.3f} ({interval}) of {len(base)} mails with other {name}"
-        rules.append(Rule(f"unchanged_{name}", round(share, 4), limits.unchanged, passed if base else None, why))
+        same[name] = sum(a.urgency is b.urgency for a, b in zip(before, after, strict=True))
+    parts = ", ".join(f"{name} {n / len(base):.3f}" for name, n in same.items())
+    rules = [_unchanged("unchanged", sum(same.values()), len(base) * len(same), limits, f" ({parts})")]
+    rules += [_unchanged(f"unchanged_{name}", same[name], len(base), limits) for name in ("names", "sex")]
     return rules
+
+
+def _unchanged(name: str, same: int, total: int, limits: Limits, parts: str = "") -> Rule:
+    share = same / total
+    what = {"unchanged": "names, sex, tone or typos"}.get(name, f"another {name.partition('_')[2].rstrip('s')}")
+    why = f"urgency unchanged in {share:.3f} of {total} mails with {what}{parts}, limit {limits.unchanged}"
+    return Rule(name, round(share, 4), limits.unchanged, share >= limits.unchanged, why)
 
 
 def _decide(model: Model, examples: Sequence[Example], judge: Judge) -> list[Judged]:

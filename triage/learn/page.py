@@ -123,12 +123,12 @@ def _flags(flags: Mapping[str, Any]) -> str:
         f"<tr><td>{escape(name)}<td>{r['hit']}<td>{r['missed']}<td>{r['wrong']}"
         for name, r in flags["per_flag"].items()
     )
-    recall, precision = flags["recall"], flags["precision"]
-    return (
-        f"<h2>Flags</h2><p>Pooled recall {_percent(recall['rate'])} ({_percent(recall['low'])} to {_percent(recall['high'])}), "
-        f"precision {_percent(precision['rate'])} ({_percent(precision['low'])} to {_percent(precision['high'])}).</p>"
-        f"<table><tr><th>flag<th>found<th>missed<th>wrong{rows}</table>"
+    pooled = "; ".join(
+        f"{name} {_percent(row['rate'])} ({_percent(row['low'])} to {_percent(row['high'])})"
+        for name, row in (("recall", flags["recall"]), ("precision", flags["precision"]))
     )
+    head = "<tr><th>flag<th>found<th>missed<th>wrong"
+    return f"<h2>Flags</h2><p>All together: {pooled}.</p><table>{head}{rows}</table>"
 
 
 def _languages(languages: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

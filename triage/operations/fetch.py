@@ -11,9 +11,10 @@ import errno
 import hashlib
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 
-from triage.desk import FolderSpec
+from triage.desk import Desk, FolderSpec
 from triage.errors import DiskFull
 from triage.operations.round import BROKEN, Round
 from triage.world.inbox import Fact, Inbox
@@ -92,7 +93,7 @@ def by_halves(
 def keep(run: Round, spec: FolderSpec, at: Folder, have: Sequence[tuple[Delivery, bytes]]) -> None:
     """Step 7: durable with one fsync, named in one commit. From here the mail cannot be lost."""
     desk = run.desk
-    locations = desk.raw.write(raw for _, raw in have)
+    locations = desk.raw.write((raw for _, raw in have), partial(_named, desk))
     desk.reached("7a raw durable")
     if have:
         arrivals = [
@@ -109,6 +110,12 @@ def keep(run: Round, spec: FolderSpec, at: Folder, have: Sequence[tuple[Delivery
         run.got.known += len(arrivals) - new
         run.got.bytes += sum(arrival.location.length for arrival in arrivals)
     desk.reached("7b stored")
+
+
+def _named(desk: Desk, shas: Collection[str]) -> set[str]:
+    """Which of these bytes the register has already, also those that were forgotten."""
+    with desk.database.read() as tx:
+        return mails.with_bytes(tx, shas)
 
 
 def settle_absent(run: Round, absent: Sequence[Delivery]) -> list[Delivery]:

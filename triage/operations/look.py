@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -112,29 +112,30 @@ def _event_json(e: Mapping[str, Any]) -> dict[str, Any]:
 
 def said(kind: str, data: Mapping[str, Any]) -> str:
     """An event in one line of plain English."""
-    why = data.get("why") or ""
-    lead = {
-        "opened": lambda: (
-            f"{data['disposition']} {data.get('complaint_type') or ''} {data['urgency']}, owner {data['owner']}"
-        ),
-        "urgency_set": lambda: f"{data['urgency']} ({data['basis']})",
-        "assigned": lambda: f"to {data['owner']}",
-        "replied": lambda: f"by {data.get('channel', 'mail')}, {data.get('response', 'answer')}",
-        "escalated": lambda: f"step {data['step']} of {data['target'].replace('_', ' ')}, due {data['due']}",
-        "deadline_recorded": lambda: f"{data['target'].replace('_', ' ')} {data['state']}, due {data['due']}",
-        "flagged": lambda: ", ".join(_flag_said(flag) for flag in data["flags"]),
-        "classified": lambda: " ".join(str(data[k]) for k in ("disposition", "complaint_type") if data.get(k)),
-        "closed": lambda: data.get("reason") or f"{data['outcome']}, cause: {data['cause']}",
-        "noted": lambda: data["text"],
-        "review_wanted": lambda: "; ".join(data["reasons"]),
-        "mail_filed": lambda: data["disposition"],
-    }.get(kind)
-    return " - ".join(part for part in (" ".join(lead().split()) if lead else "", why) if part)
+    tell = _SAID.get(kind)
+    told = " ".join(tell(data).split()) if tell else ""
+    return " - ".join(part for part in (told, data.get("why") or "") if part)
 
 
 def _flag_said(flag: Mapping[str, Any]) -> str:
     quoted = "; ".join(f'"{words}"' for words in flag.get("evidence") or [])
     return f"{flag['name']} ({quoted or flag.get('rule') or 'no words'})"
+
+
+_SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "opened": lambda d: f"{d['disposition']} {d.get('complaint_type') or ''} {d['urgency']}, owner {d['owner']}",
+    "urgency_set": lambda d: f"{d['urgency']} ({d['basis']})",
+    "assigned": lambda d: f"to {d['owner']}",
+    "replied": lambda d: f"by {d.get('channel', 'mail')}, {d.get('response', 'answer')}",
+    "escalated": lambda d: f"step {d['step']} of {d['target'].replace('_', ' ')}, due {d['due']}",
+    "deadline_recorded": lambda d: f"{d['target'].replace('_', ' ')} {d['state']}, due {d['due']}",
+    "flagged": lambda d: ", ".join(_flag_said(flag) for flag in d["flags"]),
+    "classified": lambda d: " ".join(str(d[k]) for k in ("disposition", "complaint_type") if d.get(k)),
+    "closed": lambda d: d.get("reason") or f"{d['outcome']}, cause: {d['cause']}",
+    "noted": lambda d: str(d["text"]),
+    "review_wanted": lambda d: "; ".join(d["reasons"]),
+    "mail_filed": lambda d: str(d["disposition"]),
+}
 
 
 def card(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -220,7 +221,7 @@ def status(desk: Desk) -> dict[str, Any]:
     """What whoever runs the desk asks first."""
     with desk.database.read() as tx:
         seen = folders.every(tx)
-        found = {
+        found: dict[str, Any] = {
             "mailboxes": [
                 {"mailbox": f.mailbox, "folder": f.name, "last_good_scan": _iso(f.last_ok_at), "failures": f.failures,
                  "retry_at": _iso(f.retry_at), "circuit": f.circuit, "epoch": f.epoch, **folders.tally(tx, f)}

@@ -127,7 +127,10 @@ blob = Table(
     Column("segment", String(200)),  # file under raw/, with offset; or
     Column("offset", BigInteger),
     Column("body", LargeBinary),  # the bytes themselves, where several machines share the register
+    Column("forgotten_at", Utc),  # the bytes are gone on purpose; the hash stays, so that the mail stays known
 )
+Index("ix_blob_to_blank", blob.c.sha256, sqlite_where=blob.c.forgotten_at.is_not(None) & blob.c.segment.is_not(None),
+      postgresql_where=blob.c.forgotten_at.is_not(None) & blob.c.segment.is_not(None))  # fmt: skip
 
 mail = Table(
     "mail",
@@ -318,6 +321,18 @@ config_version = Table(
     Column("last_used_at", Utc, nullable=False),
     Column("author", Clean, nullable=False),
     Column("files", Json, nullable=False),  # name -> text, so that every version can be shown and brought back
+)
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("alias", String(40), nullable=False, unique=True),  # what stands in place of the address; drawn by lot
+    Column("at", Utc, nullable=False),
+    Column("actor", Clean, nullable=False),
+    Column("why", Clean, nullable=False),
+    Column("cases", Integer, nullable=False),
+    Column("mails", Integer, nullable=False),
 )
 
 run = Table(

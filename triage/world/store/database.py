@@ -124,7 +124,7 @@ def schema_revision(connection: Connection) -> str | None:
 
 
 #: the revision this program works with; the newest file in triage/world/migrations/versions
-HEAD = "0001"
+HEAD = "0002"
 
 
 def migrate(database: Database) -> None:

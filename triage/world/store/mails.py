@@ -235,3 +235,8 @@ def sha_of(tx: Connection, mail_ids: Sequence[int]) -> dict[int, str]:
 def with_sha(tx: Connection, shas: Iterable[str]) -> set[str]:
     """Which of these addresses belong to a mail of the register."""
     return set(tx.execute(select(mail.c.sha256).where(mail.c.sha256.in_(list(shas)))).scalars())
+
+
+def with_bytes(tx: Connection, shas: Iterable[str]) -> set[str]:
+    """Which of these addresses have a row that names their bytes, or says that they were forgotten."""
+    return set(tx.execute(select(blob.c.sha256).where(blob.c.sha256.in_(list(shas)))).scalars())

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +47,19 @@ class RawStore:
         self.folder, self.in_database = folder, in_database
         self._name: str | None = None
 
-    def write(self, bodies: Iterable[bytes]) -> list[Location]:
-        """Make the bytes durable and return where they lie, in order. Raises DiskFull; nothing is named until then."""
+    def write(self, bodies: Iterable[bytes], known: Callable[[Collection[str]], Collection[str]] = lambda _: ()) -> list[Location]:
+        """Make the bytes durable and return where they lie, in order. Raises DiskFull; nothing is named until then.
+
+        `known` says which addresses the register has already: those bytes are not written again. A folder that was
+        numbered anew doubles no file, and what was forgotten does not come back onto the disk.
+        """
         kept = [(hashlib.sha256(body).hexdigest(), body) for body in bodies]
+        have = known([sha for sha, _ in kept])
         if self.in_database:
-            return [Location(sha, len(body), None, None, body) for sha, body in kept]
+            return [Location(sha, len(body), None, None, None if sha in have else body) for sha, body in kept]
         try:
-            return self._append(kept)
+            fresh = iter(self._append([(sha, body) for sha, body in kept if sha not in have]))
+            return [Location(sha, len(body), None, None, None) if sha in have else next(fresh) for sha, body in kept]
         except OSError as error:
             self._name = None  # a torn segment is left behind and never appended to again
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -64,6 +70,8 @@ class RawStore:
             raise
 
     def _append(self, kept: list[tuple[str, bytes]]) -> list[Location]:
+        if not kept:
+            return []
         fresh = self._name is None or (self.folder / self._name).stat().st_size >= SEGMENT_BYTES
         if fresh:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,11 +96,15 @@ class RawStore:
         return places
 
     def read(self, tx: Connection, shas: Iterable[str]) -> Mapping[str, bytes]:
-        """The bytes of each address. Raises InvariantBroken where they are gone or changed."""
+        """The bytes of each address; b"" for a mail that was forgotten. Raises InvariantBroken where bytes are gone or
+        changed that nobody asked to forget."""
         wanted = list(shas)
         rows = tx.execute(select(blob).where(blob.c.sha256.in_(wanted))).all()
         found: dict[str, bytes] = {}
         for row in rows:
+            if row.forgotten_at is not None:
+                found[row.sha256] = b""
+                continue
             body = row.body if row.segment is None else self._slice(row.segment, row.offset, row.length)
             if hashlib.sha256(body).hexdigest() != row.sha256:
                 raise InvariantBroken(
@@ -104,6 +116,43 @@ class RawStore:
         if missing:
             raise InvariantBroken(f"{len(missing)} raw mails are named but not stored.", fix="Restore from a backup.")
         return found
+
+    def blank(self, ranges: Iterable[tuple[str, int, int]]) -> None:
+        """Overwrite (segment, offset, length) with zeros, durably. Other mails of the segment stay where they are.
+
+        What a copy-on-write file system, a snapshot or the flash of the drive keeps of it is out of reach from here.
+        """
+        by_segment: dict[str, list[tuple[int, int]]] = {}
+        for segment, offset, length in ranges:
+            by_segment.setdefault(segment, []).append((offset, length))
+        for segment, places in by_segment.items():
+            try:
+                descriptor = os.open(self.folder / segment, os.O_WRONLY)
+            except FileNotFoundError:
+                continue  # gone already, which is what was asked for
+            try:
+                end = os.fstat(descriptor).st_size
+                for offset, length in places:
+                    at, stop = offset, min(offset + length, end)
+                    while at < stop:
+                        at += os.pwrite(descriptor, bytes(min(stop - at, 2**20)), at)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def unnamed(self, tx: Connection) -> list[tuple[str, int, int]]:
+        """(segment, offset, length) of bytes that no row names: what a crash left between write and commit."""
+        gaps: list[tuple[str, int, int]] = []
+        for path in sorted(self.folder.glob("*.seg")):
+            query = select(blob.c.offset, blob.c.length).where(blob.c.segment == path.name).order_by(blob.c.offset)
+            at = 0
+            for row in tx.execute(query):
+                if row.offset > at:
+                    gaps.append((path.name, at, row.offset - at))
+                at = max(at, row.offset + row.length)
+            if path.stat().st_size > at:
+                gaps.append((path.name, at, path.stat().st_size - at))
+        return gaps
 
     def _slice(self, segment: str, offset: int, length: int) -> bytes:
         try:
