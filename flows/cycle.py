@@ -12,7 +12,7 @@ from triage.world import settings
 def through_prefect(names: Sequence[str] | None, say: Callable[[str], Any]) -> dict[str, Any]:
     """A whole cycle through the flows; the stable form of `triage run --json`."""
     with unattended.prefect_server(settings.load().prefect, say):
-        from prefect.logging.handlers import APILogHandler
+        from prefect.logging.handlers import APILogWorker
 
         from triage.flows.dispatch import dispatch
         from triage.flows.engine import heard_by
@@ -23,7 +23,9 @@ def through_prefect(names: Sequence[str] | None, say: Callable[[str], Any]) -> d
             taken = _outcome(intake(list(names) if names else None, return_state=True))
             watched = _outcome(watch(return_state=True))
             sent = _outcome(dispatch(return_state=True))
-        APILogHandler.flush()  # the server is about to end; what is still in the queue would be lost with a complaint
+        APILogWorker.drain_all(
+            timeout=5, at_exit=False
+        )  # the server is about to end; what is still in the queue would be lost with a complaint
         return cycle.joined(taken, watched, sent)
 
 

@@ -234,7 +234,9 @@ def _staff(config: Path, owner: str) -> None:
     }
     routing = {
         "always": {"never_owner": ["named_person"]},
-        "rules": [{"name": "otherwise", "otherwise": True, "owner": {"pool": "owners"}, "covers": list(COMPLAINT_TYPES)}],
+        "rules": [
+            {"name": "otherwise", "otherwise": True, "owner": {"pool": "owners"}, "covers": list(COMPLAINT_TYPES)}
+        ],
         "inform": [
             {"name": "safety", "when": {"flag": "safety_injury"}, "inform": ["safety", "lead"]},
             {"name": "manager_wanted", "when": {"flag": "wants_manager"}, "inform": ["lead"]},

@@ -109,9 +109,15 @@ def _both_quotes(play: Play, cases: list[Case]) -> None:
 
 def _deputy(play: Play, cases: list[Case]) -> None:
     """t06: the deputy had it in the run that saw the automatic reply, and was told."""
-    assert [(o.owner, spell(o.at)) for o in cases[0].owners] == [("dele", "2026-04-15 10:00"), ("rosa", "2026-04-15 10:02")]
+    assert [(o.owner, spell(o.at)) for o in cases[0].owners] == [
+        ("dele", "2026-04-15 10:00"),
+        ("rosa", "2026-04-15 10:02"),
+    ]
     told = [(n["recipient"], spell(n["created_at"])) for n in play.notices(cases[0]) if n["kind"] == "assignment"]
-    assert told == [("dele@kestrelfibre.example", "2026-04-15 10:00"), ("rosa@kestrelfibre.example", "2026-04-15 10:02")]
+    assert told == [
+        ("dele@kestrelfibre.example", "2026-04-15 10:00"),
+        ("rosa@kestrelfibre.example", "2026-04-15 10:02"),
+    ]
 
 
 def _bounce(play: Play, cases: list[Case]) -> None:

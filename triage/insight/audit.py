@@ -52,7 +52,7 @@ def look(events: Sequence[Event], agreed: Agreed, now: datetime, since: int = 0)
     case: Case | None = None
     for event in events:
         if event.kind is Kind.ESCALATED and event.seq > since and case is not None:
-            found += _too_early(case, event.data, event.at, agreed)
+            found += _at_its_time(case, event.data, event.at, agreed)
         case = casework.apply(case, event)
     assert case is not None, "a case has at least one event"
     found += _breaches(case)
@@ -70,14 +70,16 @@ def _doubled(events: Sequence[Event]) -> list[str]:
     return [f"step {key} was taken {count} times" for key, count in taken.items() if count > 1]
 
 
-def _too_early(case: Case, data: Any, at: datetime, agreed: Agreed) -> list[str]:
-    """A step was due when it was taken; a second before, by all that was known then, it was not."""
+def _at_its_time(case: Case, data: Any, at: datetime, agreed: Agreed) -> list[str]:
+    """A step was due when it says so; a second before, by all that was known when it was taken, it was not."""
     due, key = moment(data["due"]), data["key"]
     if due > at:
         return [f"step {key} was taken at {at}, before it was due at {due}"]
     before = due - timedelta(seconds=1)
     if any(step.key == key for step in agreed.steps(case, before)):
         return [f"step {key} says that it was due at {due}, and was a second before"]
+    if not any(step.key == key for step in agreed.steps(case, due)):
+        return [f"step {key} says that it was due at {due}, and was not"]
     return []
 
 

@@ -55,7 +55,7 @@ _PERSON = _set("he she him her his hers himself herself il elle el ella lui hij 
 _YOU = _set(
     "you your yours ye u du dich dir dein deine deinen deinem deiner sie ihnen ihr ihre ihren ihrem ihrer euch euer"
     " eure tu te toi ton ta tes vous votre vos usted ustedes vosotros vuestro vuestra tuyo voi vostro vostra vostri"
-    " je jij jou jouw uw jullie voce voces vosso vossa"
+    " jij jou jouw uw jullie voce voces vosso vossa"
 )
 
 

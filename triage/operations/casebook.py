@@ -23,7 +23,6 @@ from triage.mail import tokens
 from triage.words import Urgency
 from triage.world.store import cases, outbox
 
-
 #: what ends a clock
 _FINISHES = frozenset({Kind.REPLIED, Kind.CLOSED, Kind.REVIEWED, Kind.STATUTORY_MET, Kind.MERGED_INTO, Kind.ABSORBED})
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, time
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, field_validator, model_validator
 
 from triage.casework.notice import LETTER_WORDS
 from triage.world.config.part import Email, Language, Name, Names, Part, Texts
@@ -24,6 +25,25 @@ def _bytes(value: object) -> object:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1024, le=2**32)]
+
+
+class RetentionPart(Part):
+    """How long the words and addresses of customers are kept. Figures about cases stay."""
+
+    keep_years: float | None = Field(default=None, gt=0, le=30)
+    """A law makes you keep a closed case so long: until then `triage forget` refuses, with the date."""
+    keep_why: str = Field(default="", max_length=200)
+    """That law, as the refusal names it. Needed with keep_years."""
+    forget_years: float | None = Field(default=None, gt=0, le=100)
+    """`triage forget --expired` empties what ended longer ago than this. Not set: nothing expires."""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.keep_years is not None and not self.keep_why:
+            raise ValueError("keep_years needs keep_why. | Name the law that makes you keep it.")
+        if self.keep_years is not None and self.forget_years is not None and self.forget_years < self.keep_years:
+            raise ValueError("forget_years is shorter than keep_years. | What must be kept cannot expire.")
+        return self
 
 
 class BusinessFile(Part):
@@ -45,6 +65,8 @@ class BusinessFile(Part):
     """Case numbers read PREFIX-YEAR-NUMBER, such as C-2026-000123."""
     languages: tuple[Language, ...] = ("en",)
     """Languages the desk answers in; a mail in another one goes to review."""
+    retention: RetentionPart = RetentionPart()
+    """How long personal data is kept."""
 
 
 class SecretPart(Part):
@@ -147,6 +169,8 @@ class MailboxPart(ServerPart):
     """Older mail is recorded but opens no case. `triage init` writes the moment of going live."""
     every: int = Field(default=60, ge=10, le=86_400)
     """Seconds between two looks at the mailbox when `triage serve` runs."""
+    idle: bool = False
+    """`triage serve` keeps a connection that waits for new mail (IMAP IDLE) and looks at once; the schedule stays."""
     limits: LimitsPart = LimitsPart()
     """Bounds of one run."""
 
@@ -219,6 +243,8 @@ class NoticesFile(Part):
     """The server that takes notices. Needed for the modes me and on."""
     operators: Names = ("lead",)
     """People or roles told when the program itself is in trouble."""
+    heartbeat: str | None = Field(default=None, max_length=500)
+    """An address outside that is asked for after each good cycle (https, or this machine); its silence is the alarm."""
     quiet: QuietPart = QuietPart()
     """When notices wait."""
     digest_at: time = time(9)
@@ -231,6 +257,18 @@ class NoticesFile(Part):
     """The automatic receipt to the customer."""
     letters: dict[Language, LetterPart] = {}
     """The receipt in each language."""
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _safe(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if not parts.hostname or parts.scheme not in ("https", "http"):
+            raise ValueError("The heartbeat is no web address. | Write https://HOST/PATH.")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("The heartbeat would not be encrypted. | Use https; http is only for this machine itself.")
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

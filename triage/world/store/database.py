@@ -53,6 +53,21 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def compact(self) -> None:
+        """SQLite: write the file anew, so that no page and no log keeps what was deleted or overwritten. Waits for
+        other writers as a write does. PostgreSQL: nothing, see VACUUM there."""
+        if not self.sqlite:
+            return
+        with _translated(), self.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            try:
+                driver.execute("VACUUM")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.OperationalError as error:
+                fix = "Nothing is lost; run the same command again when less is going on."
+                raise DatabaseUnavailable(f"The database is too busy to be compacted ({error}).", fix=fix) from error
+
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()

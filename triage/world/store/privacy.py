@@ -69,7 +69,9 @@ def empty_mails(tx: Connection, ids: Iterable[int], values: Mapping[int, Mapping
         tx.execute(delete(correction).where(correction.c.mail_id.in_(some)))
         shas = select(mail.c.sha256).where(mail.c.id.in_(some))
         tx.execute(
-            update(blob).where(blob.c.sha256.in_(shas), blob.c.forgotten_at.is_(None)).values(forgotten_at=now, body=None)
+            update(blob)
+            .where(blob.c.sha256.in_(shas), blob.c.forgotten_at.is_(None))
+            .values(forgotten_at=now, body=None)
         )
 
 
@@ -80,7 +82,7 @@ def to_blank(tx: Connection) -> list[dict[str, Any]]:
 
 
 def blanked(tx: Connection, shas: Sequence[str]) -> None:
-    """Their bytes are zeros now. The place stays known, so that nobody takes it for bytes without a name."""
+    """Their bytes are zeros now: no row names the place any more."""
     for start in range(0, len(shas), AT_ONCE):
         some = shas[start : start + AT_ONCE]
         tx.execute(update(blob).where(blob.c.sha256.in_(some)).values(segment=None, offset=None))
@@ -100,7 +102,9 @@ def copies_of_forgotten(tx: Connection) -> set[int]:
     return set(tx.execute(query).scalars())
 
 
-def events_about(tx: Connection, case_ids: Iterable[int], mail_ids: Iterable[int], address: str) -> list[dict[str, Any]]:
+def events_about(
+    tx: Connection, case_ids: Iterable[int], mail_ids: Iterable[int], address: str
+) -> list[dict[str, Any]]:
     """Every event of these cases or mails, and every other one that names the address."""
     found: dict[int, dict[str, Any]] = {}
 

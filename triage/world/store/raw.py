@@ -47,7 +47,9 @@ class RawStore:
         self.folder, self.in_database = folder, in_database
         self._name: str | None = None
 
-    def write(self, bodies: Iterable[bytes], known: Callable[[Collection[str]], Collection[str]] = lambda _: ()) -> list[Location]:
+    def write(
+        self, bodies: Iterable[bytes], known: Callable[[Collection[str]], Collection[str]] = lambda _: ()
+    ) -> list[Location]:
         """Make the bytes durable and return where they lie, in order. Raises DiskFull; nothing is named until then.
 
         `known` says which addresses the register has already: those bytes are not written again. A folder that was
