@@ -25,6 +25,7 @@ from triage.operations import act, cycle
 from triage.operations.casebook import replay
 from triage.operations.sweep import sweep
 from triage.words import COMPLAINT_TYPES
+from triage.world.reader import Reader
 from triage.world.store import cases as store
 from triage.world.store import outbox
 
@@ -196,8 +197,18 @@ def _report(message: Mapping[str, Any]) -> bytes:
     ]).encode()  # fmt: skip
 
 
+class Lent(Reader):
+    """A reader process that many desks use one after another: its start costs two seconds."""
+
+    def close(self) -> None:
+        """The desk gives it back."""
+
+    def stop(self) -> None:
+        super().close()
+
+
 @contextmanager
-def stage(folder: Path, imap: ImapServer, name: str) -> Iterator[Play]:
+def stage(folder: Path, imap: ImapServer, name: str, reader: Reader) -> Iterator[Play]:
     """A desk furnished for the thread; its clock stands before the first mail."""
     expected, messages = EXPECTED[name], THREADS[name]
     domains = sorted({address.rpartition("@")[2] for address in STAFF.values()})
@@ -211,6 +222,7 @@ def stage(folder: Path, imap: ImapServer, name: str) -> Iterator[Play]:
     _staff(folder / "config", expected["owner"])
     clock = [start]
     with desk_in(folder, now=lambda: clock[0]) as desk:
+        desk.reader = reader
         desk.__dict__["model"] = Scripted(expected["type"], expected.get("thanks", []))
         yield Play(desk, imap, clock, name)
 

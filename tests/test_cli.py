@@ -113,6 +113,26 @@ def test_a_correction_changes_the_case_and_is_kept_as_a_label(here: Path, run: A
     assert run("report", "--json").rows[0]["corrections"] == 2
 
 
+def test_a_filed_mail_that_was_a_complaint_gets_its_case_from_its_arrival_on(here: Path, run: Any) -> None:
+    run("run")
+    before = {row["id"] for row in run("cases", "--json").rows}
+    words = (
+        "correct",
+        "--mail",
+        "3",
+        "--disposition",
+        "complaint",
+        "--type",
+        "premises_access",
+        "--why",
+        "they were shut out",
+    )
+    assert run(*words).code == 0
+    new = [row for row in run("cases", "--json").rows if row["id"] not in before]
+    assert [(row["complaint_type"], row["received_at"]) for row in new] == [("premises_access", "2026-11-20T15:00:00Z")]
+    assert run(*words).code == 2, "a second time it has its case"
+
+
 def test_bulk_forms_say_first_and_do_then(here: Path, run: Any) -> None:
     run("run")
     owner = run("cases", "--json").rows[0]["owner"]

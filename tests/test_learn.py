@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,15 +15,30 @@ import pytest
 
 from triage.errors import NotFound, TooLittleToLearn
 from triage.judge.linear import LinearModel
+from triage.judge.urgency import Thresholds
 from triage.learn import (
-    calibrate, corpus, dataset, evaluate, gate, judged, page, similar, thresholds, train, tune, variants, workbench,
+    calibrate,
+    corpus,
+    dataset,
+    evaluate,
+    gate,
+    judged,
+    page,
+    similar,
+    thresholds,
+    train,
+    tune,
+    variants,
+    workbench,
 )  # fmt: skip
 from triage.learn.example import Example
 from triage.words import COMPLAINT_TYPES, Disposition, Urgency
 
 CORPUS = Path(__file__).parent.parent / "models" / "corpus"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-SMALL = train.Settings(share={"word": 1.0, "concept": 1.0, "meaning": 0.7}, folds=2, columns=4000)
+SMALL = train.Settings(
+    share={"word": 1.0, "concept": 1.0}, least={"word": 3, "concept": 3}, folds=2, columns=4000, strength=3.0
+)
 
 
 # --- the corpus -------------------------------------------------------------------------------------------------------
@@ -287,17 +303,32 @@ def part(seed: int, n: int) -> list[Example]:
 
 @pytest.fixture(scope="module")
 def known() -> list[Example]:
-    return part(1, 600)
+    return part(1, 350)
 
 
 @pytest.fixture(scope="module")
 def heldout() -> list[Example]:
-    return [replace(e, clean=True, headers={}) for e in corpus.read(CORPUS / "heldout")][:200]
+    return [replace(e, clean=True, headers={}) for e in corpus.read(CORPUS / "heldout")][:120]
 
 
 @pytest.fixture(scope="module")
 def trained(known: list[Example]) -> train.Trained:
     return train.fit(known, 1, settings=SMALL)
+
+
+@pytest.fixture(scope="module")
+def control(known: list[Example]) -> LinearModel:
+    """The same mail with its labels shuffled."""
+    labels = [(e.disposition, e.complaint_type, e.urgency, e.types, e.urgencies) for e in known]
+    random.Random(5).shuffle(labels)
+    return train.train(
+        [
+            replace(e, disposition=d, complaint_type=t, urgency=u, types=ts, urgencies=us)
+            for e, (d, t, u, ts, us) in zip(known, labels, strict=True)
+        ],
+        1,
+        settings=SMALL,
+    )
 
 
 def named(model: LinearModel, name: str) -> LinearModel:
@@ -306,9 +337,9 @@ def named(model: LinearModel, name: str) -> LinearModel:
 
 
 def test_the_same_mail_and_seed_give_the_same_predictions(trained: train.Trained, known: list[Example]) -> None:
-    again = train.train(known, 1, settings=SMALL)
-    words = [e.words() for e in known[:50]]
-    assert again.predict(words) == trained.model.predict(words)
+    one, again = (train.train(known[:120], 1, settings=SMALL) for _ in range(2))
+    words = [e.words() for e in known[120:160]]
+    assert again.predict(words) == one.predict(words) != trained.model.predict(words)
 
 
 def test_the_card_holds_labels_counts_thresholds_and_out_of_fold_scores(
@@ -317,19 +348,18 @@ def test_the_card_holds_labels_counts_thresholds_and_out_of_fold_scores(
     card = trained.model.card
     assert set(card["labels"]["types"]) == set(COMPLAINT_TYPES)
     assert card["examples"]["mails"] == len(known)
-    names = set(judged.Thresholds.__slots__)
+    names = set(Thresholds.__slots__)
     assert set(card["thresholds"]) <= names
     assert {"type", "urgency", "disposition"} <= set(card["oof"])
     json.dumps(card)
 
 
 def test_it_learns_types_far_beyond_chance_and_shuffled_labels_teach_nothing(
-    trained: train.Trained, known: list[Example], heldout: list[Example]
+    trained: train.Trained, control: LinearModel, heldout: list[Example]
 ) -> None:
     good = evaluate.evaluate(trained.model, heldout, judge=judged.by_model)["rates"]["type_right_or_acceptable"]
-    control = evaluate.evaluate(named(shuffled(known), "shuffled"), heldout, judge=judged.by_model)
-    bad = control["rates"]["type_right_or_acceptable"]
-    assert good["low"] > 0.40  # one of fourteen types by chance, about one of eleven with the acceptable ones
+    bad = evaluate.evaluate(control, heldout, judge=judged.by_model)["rates"]["type_right_or_acceptable"]
+    assert good["low"] > 0.35  # one of fourteen types by chance, about one of eleven with the acceptable ones
     assert bad["rate"] < 0.25
 
 
@@ -345,7 +375,7 @@ def test_too_little_is_a_named_outcome() -> None:
 
 def test_progress_is_told_and_ends_at_one(known: list[Example]) -> None:
     told: list[float] = []
-    train.train(known[:150], 1, lambda what, done: told.append(done), replace(SMALL, columns=500))
+    train.train(known[:110], 1, lambda what, done: told.append(done), replace(SMALL, columns=500))
     assert told[-1] == 1.0
     assert told == sorted(told)
 
@@ -362,27 +392,10 @@ def test_tuning_never_makes_the_decisions_worse(trained: train.Trained, known: l
 # --- the gate ---------------------------------------------------------------------------------------------------------
 
 
-def shuffled(known: list[Example]) -> LinearModel:
-    labels = [(e.disposition, e.complaint_type, e.urgency, e.types, e.urgencies) for e in known]
-    random.Random(5).shuffle(labels)
-    return train.train(
-        [
-            replace(e, disposition=d, complaint_type=t, urgency=u, types=ts, urgencies=us)
-            for e, (d, t, u, ts, us) in zip(known, labels, strict=True)
-        ],
-        1,
-        settings=SMALL,
-    )
-
-
 def leaking(known: list[Example]) -> LinearModel:
     """Trained on mails that carry their label as a word, as an export with its case category would."""
-    marked = [replace(e, text=f"{e.text} queue{e.complaint_type} level{e.urgency}".replace("_", "")) for e in known]
+    marked = [replace(e, text=f"{e.text} {f'queue{e.complaint_type} '.replace('_', '') * 40}") for e in known]
     return train.train(marked, 1, settings=SMALL)
-
-
-def without_a_class(known: list[Example]) -> LinearModel:
-    return train.train([e for e in known if e.complaint_type != "privacy_security"], 1, settings=SMALL)
 
 
 def blind_to_urgency(known: list[Example]) -> LinearModel:
@@ -394,23 +407,38 @@ def blind_to_urgency(known: list[Example]) -> LinearModel:
 FEW_VARIANTS = gate.Limits(unchanged=0.5, urgent_missed=0.9, critical_recall=0.0, complaints_lost=0.5)
 
 
+def refused(bad: LinearModel, good: LinearModel, heldout: list[Example]) -> list[str]:
+    """The names of the rules that stop the bad model."""
+    decision = gate.check(
+        named(bad, "bad"), named(good, "good"), heldout, (), limits=FEW_VARIANTS, judge=judged.by_model
+    )
+    assert decision.passed == (not decision.reasons)
+    return [rule.name for rule in decision.rules if rule.passed is False]
+
+
+def test_a_model_of_shuffled_labels_is_refused(
+    control: LinearModel, trained: train.Trained, heldout: list[Example]
+) -> None:
+    assert "type_macro_f1" in refused(control, trained.model, heldout)
+
+
 @pytest.mark.parametrize(
     ("plant", "rule"),
-    [
-        (shuffled, "type_macro_f1"),
-        (leaking, "type_macro_f1"),
-        (without_a_class, "types_lost"),
-        (blind_to_urgency, "urgent_not_worse"),
-    ],
+    [(leaking, "type_macro_f1"), (blind_to_urgency, "urgent_not_worse")],
 )
 def test_a_planted_bad_model_is_refused_by_name_of_the_rule(
     plant: object, rule: str, trained: train.Trained, known: list[Example], heldout: list[Example]
 ) -> None:
-    bad = named(plant(known), "bad")  # type: ignore[operator]
-    decision = gate.check(bad, named(trained.model, "good"), heldout, (), limits=FEW_VARIANTS, judge=judged.by_model)
-    assert not decision.passed
-    assert rule in [r.name for r in decision.rules if r.passed is False]
-    assert decision.reasons
+    assert rule in refused(plant(known), trained.model, heldout)  # type: ignore[operator]
+
+
+def test_a_model_that_lost_a_type_is_refused_and_the_type_named(
+    trained: train.Trained, known: list[Example], heldout: list[Example]
+) -> None:
+    lost = Counter(e.complaint_type for e in heldout if e.complaint_type).most_common(1)[0][0]
+    bad = train.train([e for e in known if e.complaint_type != lost], 1, settings=SMALL)
+    decision = gate.check(bad, trained.model, heldout, (), limits=FEW_VARIANTS, judge=judged.by_model)
+    assert any(rule.name == "types_lost" and not rule.passed and lost in rule.why for rule in decision.rules)
 
 
 def test_the_model_in_use_passes_against_itself(trained: train.Trained, heldout: list[Example]) -> None:

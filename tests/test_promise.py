@@ -214,11 +214,11 @@ def _open(kind: str, text: str) -> Promise:
     ("kind", "old", "new", "day", "state"),
     [
         ("contact", "I'll let you know by Friday.", "Good news: the part is here.", 12, "kept"),
-        ("contact", "I'll let you know by Friday.", "I can't say yet. I will let you know by Monday instead.", 12, "renegotiated"),
+        ("contact", "I'll let you know by Friday.", "Not yet, sorry. I will let you know by Monday.", 12, "renegotiated"),
         ("contact", "I'll call you by Friday.", "Here is the label you asked for. I'll write to you on Monday.", 12, "kept"),
         ("contact", "I'll let you know by Friday.", "Good news: the part is here.", 14, None),  # too late
         ("action", "We will refund you by Friday.", "Made-to-measure items are not eligible.", 12, None),
-        ("action", "We will refund you by Friday.", "There is a delay, we will refund you by Tuesday instead.", 12, "renegotiated"),
+        ("action", "We will refund you by Friday.", "There is a delay, we will refund you by Tuesday.", 12, "renegotiated"),
     ],
 )  # fmt: skip
 def test_a_later_mail_keeps_or_renews_a_promise_before_it_is_due(

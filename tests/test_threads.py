@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conversation import EXPECTED, THREADS, Play, spell, stage
+from tests.conversation import EXPECTED, THREADS, Lent, Play, spell, stage
 from triage.casework import deadline
 from triage.casework.case import Case
 from triage.demo.servers import ImapServer
@@ -24,9 +24,17 @@ def imap(imap_server: ImapServer) -> ImapServer:
     return imap_server
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Lent]:
+    """One reader process for all of them."""
+    lent = Lent()
+    yield lent
+    lent.stop()
+
+
 @pytest.mark.parametrize("name", sorted(THREADS))
-def test_the_thread_comes_to_what_is_expected(name: str, imap: ImapServer, tmp_path: Path) -> None:
-    with stage(tmp_path, imap, name) as play:
+def test_the_thread_comes_to_what_is_expected(name: str, imap: ImapServer, tmp_path: Path, reader: Lent) -> None:
+    with stage(tmp_path, imap, name, reader) as play:
         play.whole()
         found = play.cases()
         assert len(found) == len(EXPECTED[name]["cases"])

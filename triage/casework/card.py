@@ -160,10 +160,10 @@ _COMMANDS = {
     "accept": ("triage accept {number}", "you take it"),
     "ack": ("triage ack {number}", "you have taken note"),
     "replied": ("triage replied {number} --channel phone", "you answered by phone"),
-    "assign": ("triage assign {number} NAME --reason ...", "somebody else must have it"),
-    "hold": ("triage hold {number} --reason ...", "the customer must answer first"),
+    "assign": ("triage assign {number} --to NAME --why ...", "somebody else must have it"),
+    "hold": ("triage hold {number} --why ...", "the customer must answer first"),
     "close": ("triage close {number} --outcome upheld --cause ...", "it is put right"),
-    "correct": ("triage correct {number} --type TYPE --urgency URGENCY", "your decision"),
+    "correct": ("triage correct {number} --type TYPE --urgency URGENCY --why ...", "your decision"),
     "case": ("triage case {number}", "the whole history"),
 }
 

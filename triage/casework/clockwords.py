@@ -14,10 +14,10 @@ _HOUR_SIGNS = ":.h"
 def ordinal(word: str) -> tuple[int | None, bool]:
     """(day of a month, was it written as an ordinal)."""
     for end in _ORDINAL_ENDS:
-        if word.endswith(end) and word[: -len(end)].isdigit() and len(word) <= 5:
+        if word.endswith(end) and word[: -len(end)].isdecimal() and len(word) <= 5:
             number = int(word[: -len(end)])
             return (number, True) if 1 <= number <= 31 else (None, False)
-    if word.isdigit() and len(word) <= 2 and 1 <= int(word) <= 31:
+    if word.isdecimal() and len(word) <= 2 and 1 <= int(word) <= 31:
         return int(word), False
     return None, False
 
@@ -25,7 +25,7 @@ def ordinal(word: str) -> tuple[int | None, bool]:
 def count(word: str) -> int | None:
     if word in _VAGUE:
         return None
-    return int(word) if word.isdigit() and len(word) <= 4 else calendar_words.numbers().get(word)
+    return int(word) if word.isdecimal() and len(word) <= 4 else calendar_words.numbers().get(word)
 
 
 def time_of(word: str, after: str) -> time | None:
@@ -39,7 +39,7 @@ def time_of(word: str, after: str) -> time | None:
         if found:
             hour, minute = head, tail or "0"
             break
-    if not (hour.isdigit() and minute.isdigit()) or len(hour) > 2 or int(hour) > 24 or int(minute) > 59:
+    if not (hour.isdecimal() and minute.isdecimal()) or len(hour) > 2 or int(hour) > 24 or int(minute) > 59:
         return None
     number = int(hour)
     if (afternoon and number < 12) or (not (afternoon or forenoon) and 1 <= number <= 7 and hour == word):

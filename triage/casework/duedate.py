@@ -130,7 +130,7 @@ class Reader:
 
     def _day(self, at: int) -> _Day | None:
         word, known = self.words[at], self.known
-        if word[0].isdigit():
+        if word[0].isdecimal():
             return self._numeric(at) or self._span(at) or self._number_first(at)
         if word in calendar_words.numbers() and (found := self._span(at)):
             return found
@@ -169,10 +169,10 @@ class Reader:
             return None
         for step in (1, 2, 3):  # "Monday 31 August", "Friday the 14th", "am Freitag, dem 14. Juni"
             follower = self.word(at + step)
-            if follower and (follower[0].isdigit() or follower in known.months):
+            if follower and (follower[0].isdecimal() or follower in known.months):
                 explicit = (
                     self._numeric(at + step) or self._number_first(at + step)
-                    if follower[0].isdigit()
+                    if follower[0].isdecimal()
                     else self._month_first(at + step)
                 )
                 if explicit and explicit.exact is None and explicit.day.weekday() == number:
@@ -191,7 +191,7 @@ class Reader:
         word = self.words[at]
         sign = next((s for s in "-./" if s in word), "")
         parts = word.split(sign) if sign else []
-        if len(parts) not in (2, 3) or not all(p.isdigit() and len(p) in (1, 2, 4) for p in parts):
+        if len(parts) not in (2, 3) or not all(p.isdecimal() and len(p) in (1, 2, 4) for p in parts):
             return None
         numbers = [int(p) for p in parts]
         if len(parts[0]) == 4:
@@ -238,7 +238,7 @@ class Reader:
     def _year(self, at: int) -> tuple[int | None, int]:
         skip = 1 if self.word(at) in ("de", "del", "do") else 0
         word = self.word(at + skip)
-        return (int(word), skip + 1) if len(word) == 4 and word.isdigit() and word.startswith("20") else (None, 0)
+        return (int(word), skip + 1) if len(word) == 4 and word.isdecimal() and word.startswith("20") else (None, 0)
 
     def _date(self, day: int, month: int, year: int | None, first: int, stop: int) -> _Day | None:
         """A promise looks ahead: a date without a year is the next of that name."""
@@ -280,7 +280,7 @@ class Reader:
         """(number, index after it, is it the upper end of a range)."""
         word = self.words[at]
         low, sign, high = word.partition("-")
-        if sign and low.isdigit() and high.isdigit() and len(high) <= 3:
+        if sign and low.isdecimal() and high.isdecimal() and len(high) <= 3:
             return int(high), at + 1, True
         number = clockwords.count(word)
         if number is None:
@@ -322,18 +322,18 @@ class Reader:
         """ "between 8 and 10", "zwischen 8 und 12 Uhr", "from 2 to 4 pm", "13:00-15:00": the upper end."""
         word = self.words[at]
         low, sign, upper = word.partition("-")
-        if sign and low[0].isdigit() and (":" in upper or self.word(at + 1) in self.known.hour_words):
+        if sign and low[0].isdecimal() and (":" in upper or self.word(at + 1) in self.known.hour_words):
             return clockwords.time_of(upper, self.word(at + 1))
         if not self._in(at, "between"):
             return None
-        numbers = [n for n in range(at + 1, min(at + 8, high)) if self.words[n][0].isdigit()]
+        numbers = [n for n in range(at + 1, min(at + 8, high)) if self.words[n][0].isdecimal()]
         if len(numbers) < 2 or not any(self._in(n, "range") for n in range(numbers[0], numbers[1])):
             return None
         return clockwords.time_of(self.words[numbers[1]], self.word(numbers[1] + 1))
 
     def _clock(self, at: int) -> time | None:
         word, after, lead = self.words[at], self.word(at + 1), self.word(at - 1)
-        if not word[0].isdigit() or (after in self.known.units and after not in self.known.hour_words):
+        if not word[0].isdecimal() or (after in self.known.units and after not in self.known.hour_words):
             return None
         marked = any(s in word for s in _HOUR_SIGNS) or word.endswith(("am", "pm"))
         if not (

@@ -153,8 +153,8 @@ def forward(mail: Mail, to: Sequence[str], zone: str) -> Notice:
         "",
         *whereabouts(mail.customer, mail.subject, mail.date, mail.message_id, mail.mailbox, mail.folder, zone),
         "",
-        "If it is a complaint after all, move it to Corrections/complaint, or type",
-        f"  triage correct --mail {mail.key} --disposition complaint",
+        "If it is a complaint after all, type",
+        f"  triage correct --mail {mail.key} --disposition complaint --why ...",
     ]
     subject = f"{mail.disposition}: {quoted(mail.subject, 80)}"
     return Notice(f"forward:{mail.key}", Kind.FORWARD, None, tuple(to), subject, "\n".join(page) + "\n")

@@ -57,18 +57,19 @@ def find(
     """The commitments in the own words of a reply sent at `sent` (aware). At most ten; never raises for the text."""
     read = sentences.read(text)
     found: list[Commitment] = []
-    doubted: set[int] = set()  # what the reply's own language takes back, its neighbours do not promise
+    settled: set[int] = set()  # what one language has read, or the reply's own takes back, its neighbours leave alone
     for one in said.languages(language, len(read.words)):
         page = _Page(read, one, sent, calendar)
         for number, sentence in enumerate(read.sentences):
-            if number in doubted:
+            if number in settled:
                 continue
             if one == language and _TAKES_BACK & page.by_sentence.get(number, {}).keys():
-                doubted.add(number)
+                settled.add(number)
             for verb, kind, moment in page.commitments(number, sentence):
                 due = moment or instant(vague.end(calendar, seconds(sent)))
                 quote = said.quote(read, sentence)
                 known = next((c for c in found if c.text == quote and (c.due == due or moment is None)), None)
+                settled.add(number)
                 if known is None:
                     found.append(Commitment(quote, kind, due, moment is None, verb))
     dated = {c.text for c in found if not c.assumed}
@@ -175,9 +176,9 @@ class _Page:
     def _links_numbers(self, at: int) -> bool:
         """ "between 8 and 10", "las 9 y las 11": one stretch of time."""
         words = self.text.words
-        after = next((w for w in words[at + 1 : at + 4] if w[0].isdigit()), "")
+        after = next((w for w in words[at + 1 : at + 4] if w[0].isdecimal()), "")
         return bool(after) and any(
-            w[0].isdigit() or w in self.classes.get("between", ()) for w in words[max(0, at - 3) : at]
+            w[0].isdecimal() or w in self.classes.get("between", ()) for w in words[max(0, at - 3) : at]
         )
 
     def _dates(self, line: _Line, clause: _Clause) -> list[Named]:
@@ -185,6 +186,8 @@ class _Page:
         for section in _STRETCHES:
             for hit in line.of(section):
                 moment = self.reader.ends.stretch(section)
+                if section == "end of day" and found:
+                    continue  # "by close of business tomorrow": the day is named
                 if clause.first <= hit.first < clause.stop and moment is not None:
                     found = [n for n in found if n.last < hit.first or n.first > hit.last]
                     found.append(Named(moment, hit.first, hit.last))

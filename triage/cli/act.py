@@ -144,15 +144,32 @@ def correct(
     urgency: Annotated[str, typer.Option(help="critical, urgent, normal or low; only a person may lower.")] = "",
     disposition: Annotated[str, typer.Option(help="What the mail really is, such as enquiry or praise.")] = "",
     clear_flag: Annotated[list[str] | None, typer.Option(help="A flag that was wrong.")] = None,
+    mail: Annotated[int | None, typer.Option(help="A mail that was filed, instead of a case: it gets one.")] = None,
     dry_run: DryRun = False, by: By = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Set right what the program judged, and end the review. Routing runs again; the receipt stays; it is learnt from."""
     if not (type_ or secondary or urgency or disposition or clear_flag):
         raise Misuse("Nothing to correct.", fix="Give --type, --urgency, --disposition or --clear-flag.")
+    if mail is not None:
+        _recall(mail, disposition, type_, urgency, by, why, as_json)
+        return
     _act(
         "correct", ids, where, dry_run, by, None, as_json, complaint_type=type_, secondary=secondary or [],
         urgency=urgency, disposition=disposition, clear_flags=clear_flag or [], why=why,
     )  # fmt: skip
+
+
+def _recall(
+    mail: int, disposition: str, type_: str, urgency: str, by: str | None, why: str, as_json: bool
+) -> None:  # fmt: skip
+    from triage.desk import open_desk
+    from triage.operations.recall import recall
+
+    if disposition != "complaint":
+        raise Misuse("A filed mail is recalled as a complaint.", fix="Add --disposition complaint.")
+    with open_desk() as desk:
+        done = recall(desk, mail, actor=by or _me(), why=why, complaint_type=type_, urgency=urgency)
+    emit([done]) if as_json else print(f"{done['id']}: {done['said']}, with {done['owner']}")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from triage.judge import wording
 JACCARD = 0.30
 CONTAINED = 0.50
 _WORDS, _LETTERS = 5, 12
-_COMMON = 200  # a run in more texts than this is a phrase of the language and proves nothing
+_COMMON = 25  # a run in more texts than this is a phrase of the language and proves nothing
 _SKETCH = 12  # smallest run numbers of a text by which twins find each other in large data
 
 

@@ -208,7 +208,12 @@ def decide(
         possibly.update(dict.fromkeys(ref.case_id for ref in refs))
         if key.kind == "token":
             barred.update(ref.case_id for ref in refs)
-    return Threading(None, "new", "no key of this mail ties it to a case", tuple(possibly))
+    why = (
+        "it shows the token of a case in which its sender takes no part"
+        if barred
+        else "no key of this mail ties it to a case"
+    )
+    return Threading(None, "new", why, tuple(possibly))
 
 
 def _passes(key: Key, refs: tuple[CaseRef, ...], screening: Screening, barred: set[int]) -> CaseRef | None:

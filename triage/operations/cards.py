@@ -13,6 +13,7 @@ from triage.casework.case import Case
 from triage.casework.deadline import Deadline
 from triage.desk import Desk
 from triage.mail import tokens
+from triage.operations import customers
 from triage.operations.judging import Judged
 from triage.world.store import cases, mails
 
@@ -80,10 +81,8 @@ def _reasons(case: Case, judged: Judged | None) -> tuple[str, ...]:
 
 
 def _history(tx: Connection, case: Case) -> tuple[str, ...]:
-    """Other cases of the same customer, newest first. History only raises; it is shown, never held against anybody."""
-    rows = cases.rows(tx, everything=True, where={"customer": case.customer}) if "@" in case.customer else []
-    others = sorted((row for row in rows if row["id"] != case.id), key=lambda row: row["id"], reverse=True)[:5]
-    return tuple(f"{row['number']} {row['complaint_type'] or row['disposition']}, {row['status']}" for row in others)
+    """What the mailbox knows of this customer. History only raises; it is shown, never held against anybody."""
+    return customers.of(tx, case.customer, without=case.id).lines() if "@" in case.customer else ()
 
 
 def due(found: Deadline) -> Due:

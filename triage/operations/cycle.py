@@ -13,7 +13,7 @@ from typing import Any
 
 from triage.desk import Desk
 from triage.errors import Permanent, Temporary, TriageError
-from triage.operations import invariant, upkeep
+from triage.operations import forget, invariant, upkeep
 from triage.operations.collect import Collected, collect
 from triage.operations.marks import Marked, mark
 from triage.operations.send import Sent, send_due
@@ -174,6 +174,7 @@ def _intake(desk: Desk, names: Sequence[str] | None, call: Call, say: Say) -> In
                 outcome.mailboxes.append(by_name[name])
             by_name[name].taken.add(taken)
         say("; ".join(f"{name}: {taken.sentence()}" for name, taken in batch.items()))
+    forget.finish(desk, copies=any(box.taken.duplicates for box in outcome.mailboxes))
     for mailbox in wanted:
         if mailbox.mode != "read_only" and not by_name[mailbox.name].collected.error_kind:
             by_name[mailbox.name].marked = call(mark, desk, mailbox)

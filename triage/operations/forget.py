@@ -99,15 +99,15 @@ def forget_expired(desk: Desk, *, actor: str) -> Forgotten:
     return done
 
 
-def finish(desk: Desk, *, whole: bool = False) -> int:
-    """Overwrite what is forgotten and still on the disk: after a crash, and other copies of a forgotten mail that
-    came since. Returns how many mails. `whole`: no intake runs, so bytes that no row names are overwritten too."""
+def finish(desk: Desk, *, copies: bool = True, whole: bool = False) -> int:
+    """Overwrite what is forgotten and still on the disk: after a crash and, with `copies`, other copies of a forgotten
+    mail that came since. Returns how many mails. `whole`: no intake runs, so bytes that no row names go too."""
     with desk.database.read() as tx:
-        copies, pending = privacy.copies_of_forgotten(tx), privacy.to_blank(tx)
-    if copies:
+        again, pending = privacy.copies_of_forgotten(tx) if copies else set(), privacy.to_blank(tx)
+    if again:
         with desk.database.write() as tx:
-            rows = privacy.mail_rows(tx, copies)
-            privacy.empty_mails(tx, copies, {row["id"]: _tombstone(row, None) for row in rows}, desk.now())
+            rows = privacy.mail_rows(tx, again)
+            privacy.empty_mails(tx, again, {row["id"]: _tombstone(row, None) for row in rows}, desk.now())
             pending = privacy.to_blank(tx)
     if pending:
         desk.reached("forget marked")

@@ -12,7 +12,7 @@ from triage.desk import Desk
 from triage.judge.verdict import Reason, Verdict
 from triage.mail import screen
 from triage.mail.thread import Threading
-from triage.operations import answering, cards, opening, outbound, replies, standin
+from triage.operations import answering, cards, customers, opening, outbound, replies, standin
 from triage.operations.casebook import Draft, put, read
 from triage.operations.judging import Judged
 from triage.operations.opening import Settled
@@ -136,6 +136,7 @@ def _from_the_customer(
         draft.add(Kind.NOTED, at, {"text": text}, mail_id=mail.id)
     if verdict.review and (new_flags or cues.new_matter is not None):
         draft.add(Kind.REVIEW_WANTED, desk.now(), {"reasons": list(verdict.review_reasons)}, mail_id=mail.id)
+    customers.remember(tx, draft, judged, mail.id)
     _tell(desk, tx, draft, mail, judged, before)
 
 

@@ -19,7 +19,7 @@ from triage.judge.verdict import Verdict
 from triage.mail import thread
 from triage.mail.message import Message
 from triage.mail.thread import Threading
-from triage.operations import cards, newcase, replies
+from triage.operations import cards, customers, newcase, replies
 from triage.operations.casebook import Draft, put, reserve
 from triage.operations.judging import Judged
 from triage.operations.newcase import NewCase
@@ -81,6 +81,8 @@ def open_case(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, threadi
         draft.add(Kind.NOTED, desk.now(), {"text": note}, mail_id=mail.id)
     for other in threading.possibly:
         draft.add(Kind.LINKED, desk.now(), {"case_id": other, "why": threading.evidence}, mail_id=mail.id)
+    customers.repeat(tx, draft, mail.id)
+    customers.remember(tx, draft, judged, mail.id)
     case = draft.save()
     remember_keys(tx, case.id, judged)
     replies.remember_stated(desk, tx, case.id, judged)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from triage.casework.hours import BusinessCalendar
 from triage.desk import Desk, Judge, smtp_account
-from triage.errors import ConfigInvalid, Misuse, TriageError
+from triage.errors import ConfigInvalid, Misuse, Temporary, TriageError
 from triage.world import clock, config, mailer, settings
 from triage.world.config import Answers, Config
 from triage.world.settings import Settings
@@ -102,7 +102,9 @@ def check(*, offline: bool) -> list[Line]:
 
 
 def _failed(name: str, error: TriageError) -> Line:
-    return Line(name, "fail", " ".join(error.detail.split()), error.fix)
+    reached = isinstance(error, Temporary)
+    fix = error.fix or ("Is it running, and are host and port right?" if reached else "")
+    return Line(name, "fail", " ".join(error.detail.split()), fix)
 
 
 def _try(lines: list[Line], name: str, do: Callable[[], str]) -> None:

@@ -204,9 +204,7 @@ def daily(desk: Desk) -> int:
     return len(pages)
 
 
-def _pages(
-    desk: Desk, tx: Connection, now: datetime, following: datetime, *, known_by: datetime
-) -> dict[str, _Page]:
+def _pages(desk: Desk, tx: Connection, now: datetime, following: datetime, *, known_by: datetime) -> dict[str, _Page]:
     pages: dict[str, _Page] = {}
     rows = {row["id"]: row for row in cases.rows(tx, everything=False) if row["opened_at"] <= known_by}
     for start in range(0, len(rows), AT_ONCE):

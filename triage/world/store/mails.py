@@ -46,8 +46,10 @@ def store(
     mail, not a second mail. `fault` says why the bytes are only a stand-in: such a mail is quarantined unread.
     """
     by_sha = {arrival.location.sha256: arrival for arrival in arrivals}
-    known = {
-        row.sha256: row.id for row in tx.execute(select(mail.c.id, mail.c.sha256).where(mail.c.sha256.in_(by_sha)))
+    # a mail that was found to repeat another stands for that one
+    original = func.coalesce(mail.c.duplicate_of, mail.c.id)
+    known: dict[str, int] = {
+        row[0]: row[1] for row in tx.execute(select(mail.c.sha256, original).where(mail.c.sha256.in_(by_sha)))
     }
     have = set(tx.execute(select(blob.c.sha256).where(blob.c.sha256.in_(by_sha))).scalars())
     fresh = [arrival for sha, arrival in by_sha.items() if sha not in known]
@@ -207,7 +209,7 @@ def tally(tx: Connection) -> dict[str, int]:
 
 
 def outcomes(tx: Connection, ids: Sequence[int]) -> dict[int, str | None]:
-    """Mail id -> outcome, following duplicates to the mail they repeat."""
+    """Mail id -> outcome. A delivery never points to a duplicate, so none is looked up here."""
     found: dict[int, str | None] = {}
     for start in range(0, len(ids), 500):
         query = select(mail.c.id, mail.c.outcome).where(mail.c.id.in_(ids[start : start + 500]))

@@ -1,0 +1,89 @@
+"""Who writes to us: the customer's card gathered from the register, and the same failure met again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection
+
+from triage.casework import customer
+from triage.casework.case import Case, Kind
+from triage.casework.customer import Customer
+from triage.desk import Desk
+from triage.errors import NotFound
+from triage.operations.casebook import Draft, replay
+from triage.operations.judging import Judged
+from triage.words import Status, Urgency
+from triage.world.store import cases
+
+WISH = "Contact wish: "  # how a note about it begins
+_MOST = 200  # cases of one customer that are looked at
+
+
+def _cases_of(tx: Connection, address: str) -> tuple[list[Case], list[str]]:
+    """The cases an address takes part in, and the contact wishes noted on them."""
+    ids = [one for found in cases.with_key(tx, "address", [address.strip().lower()]).values() for one in found][-_MOST:]
+    events = cases.events(tx, ids)
+    wishes = [
+        row["data"]["text"].removeprefix(WISH).strip('"')
+        for one in ids for row in events[one]
+        if row["kind"] == Kind.NOTED.value and row["data"].get("text", "").startswith(WISH)
+    ]  # fmt: skip
+    return [replay(events[one]) for one in ids if events[one]], wishes
+
+
+def of(tx: Connection, address: str, *, without: int | None = None) -> Customer:
+    """The card of whoever writes from this address; `without` leaves out the case that is being shown."""
+    found, wishes = _cases_of(tx, address)
+    return customer.card([case for case in found if case.id != without], wishes)
+
+
+def look_up(desk: Desk, address: str) -> dict[str, Any]:
+    """The stable form of `triage customer ADDRESS --json`. Raises NotFound."""
+    with desk.database.read() as tx:
+        found, wishes = _cases_of(tx, address)
+    if not found:
+        raise NotFound(f"No case knows the address {address!r}.", fix="`triage cases --all` lists the customers.")
+    return asdict(customer.card(found, wishes))
+
+
+def remember(tx: Connection, draft: Draft, judged: Judged, mail_id: int) -> None:
+    """Note the contact wishes of a mail, each once a case."""
+    for wish in customer.wishes(judged.body.new_text, judged.body.language):
+        at = judged.screening.received_at
+        draft.add(Kind.NOTED, at, {"text": f'{WISH}"{wish}"'}, mail_id=mail_id)
+
+
+def repeat(tx: Connection, draft: Draft, mail_id: int) -> None:
+    """The same customer with the same type within 90 days: a repeat failure, urgent where the earlier case was closed."""
+    case = draft.case
+    others, _ = _cases_of(tx, case.customer) if "@" in case.customer else ([], [])
+    earlier = customer.repeated(case, others)
+    if earlier is None:
+        return
+    at, why = case.received_at, f"the same customer and type as {earlier.number}"
+    flag = {"name": "repeat_failure", "evidence": [], "rule": why}
+    if not any(held.name == "repeat_failure" for held in case.flags):
+        draft.add(Kind.FLAGGED, at, {"flags": [flag]}, mail_id=mail_id)
+    if earlier.status is Status.CLOSED and case.urgency < Urgency.URGENT:
+        data = {"urgency": "urgent", "basis": "history", "why": f"repeat failure: {why}, which was closed"}
+        draft.add(Kind.URGENCY_SET, at, data, mail_id=mail_id)
+
+
+def text(found: dict[str, Any], zone: str) -> str:
+    """The card for people."""
+    from triage.casework.card import local
+
+    lines = [f"Addresses   {', '.join(found['addresses'])}", f"Names       {', '.join(found['names']) or '-'}",
+             f"Languages   {', '.join(found['languages']) or '-'}"]  # fmt: skip
+    lines += [f'Wish        "{wish}"' for wish in found["wishes"]]
+    lines.append(f"Promises    {found['kept']} kept, {found['broken']} broken, {len(found['open_promises'])} open")
+    lines += [f'            open: "{words}"' for words in found["open_promises"]]
+    if found["refunds"]:
+        lines.append(f"Money       {', '.join(found['refunds'])}")
+    lines += ["", "Cases"]
+    for one in found["cases"]:
+        outcome = f", {one['outcome']}" if one["outcome"] else ""
+        lines.append(f"  {one['number']}  {local(one['received_at'], zone)}  {one['label']}, {one['urgency']}, {one['status']}{outcome}")
+    return "\n".join(lines)
