@@ -17,6 +17,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from triage.errors import Temporary, TriageError
+from triage.world import logs
+
+logs.start()  # each run is a process of its own, without our command line
 
 RETRY_AFTER = (2.0, 10.0)  # seconds; a mailbox that fails longer is tried again by the next scheduled run
 

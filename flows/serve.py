@@ -7,6 +7,8 @@ deployments with it and runs what falls due, each run in a process of its own.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from datetime import timedelta
 
 from prefect import serve
@@ -14,11 +16,13 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Interval
 
+from triage.flows import history
 from triage.flows.dispatch import dispatch
 from triage.flows.intake import intake
 from triage.flows.report import report
 from triage.flows.retrain import retrain
 from triage.flows.watch import watch
+from triage.operations.unattended import OWN_SERVER
 
 #: the next tick must not start while the last one still works: it is dropped, and the one after that comes soon
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -41,6 +45,12 @@ def deployments(every: int, zone: str) -> list[RunnerDeployment]:
 
 
 def run(every: int, zone: str) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. A server of our own first forgets the runs that a crash left unfinished."""
     logging.getLogger("prefect").setLevel(logging.WARNING)
+    if os.environ.get(OWN_SERVER):
+        history.end_orphans()
     serve(*deployments(every, zone), pause_on_shutdown=False, limit=3, print_starting_message=False)
+
+
+if __name__ == "__main__":
+    run(int(sys.argv[1]), sys.argv[2])

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.deskbook import settled, write
-from triage.cli import app
+from triage.cli import app, load_commands
 from triage.desk import Desk, open_desk
 from triage.errors import ConfigInvalid, NotFound
 from triage.operations import cycle, look, upkeep, versions
@@ -188,10 +188,7 @@ def test_undo_without_an_earlier_version_changes_nothing(place: Settings, monkey
 
 
 def app_with_commands() -> typer.Typer:
-    from triage.cli import config as _config
-    from triage.cli import routing, setup
-
-    assert _config and routing and setup
+    load_commands()
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from triage.world.store.database import Database, migrate
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A running PostgreSQL; skips where none can be had."""
     try:
-        with postgres.server(tmp_path_factory.mktemp("postgres")) as url:
+        # Not pytest's folder: the next pytest that starts shuts it for all users but its own.
+        with tempfile.TemporaryDirectory(prefix="triage-pg-") as folder, postgres.server(Path(folder)) as url:
             yield url
     except RuntimeError as why:
         pytest.skip(str(why))

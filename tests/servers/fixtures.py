@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import courier as courier_server
+from tests.servers import cyrus as cyrus_server
 from tests.servers import dovecot as dovecot_server
 from triage.demo.servers import ImapServer, SmtpSink
 
@@ -17,6 +19,26 @@ def dovecot() -> Iterator[dovecot_server.Dovecot]:
         pytest.skip(reason)
     with dovecot_server.server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[cyrus_server.Cyrus]:
+    """A real Cyrus from unpacked packages; skips where none can be had."""
+    try:
+        with cyrus_server.server() as running:
+            yield running
+    except RuntimeError as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def courier() -> Iterator[courier_server.Courier]:
+    """A real Courier from unpacked packages; skips where none can be had."""
+    try:
+        with courier_server.server() as running:
+            yield running
+    except RuntimeError as why:
+        pytest.skip(str(why))
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def requests(text: str, language: str) -> tuple[str, ...]:
     """The sentences that ask the customer for something. "Let us know if you need anything else" asks for nothing."""
     found = []
     for one in _spoken(text, language):
-        if one.has("if") and not one.has("if not"):
+        if one.has("courtesy") or (one.has("if") and not one.has("if not")):
             continue
         if one.has("request") or (one.sentence.question and one.has("question")):
             found.append(quote(one.text, one.sentence))

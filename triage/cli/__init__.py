@@ -13,7 +13,7 @@ __all__ = ["app", "load_commands", "main"]
 
 def load_commands() -> None:
     """Each of these modules adds its commands to `app`."""
-    from triage.cli import act, cases, config, demo, learn, privacy, routing, run, setup, simulate  # noqa: F401
+    from triage.cli import act, care, cases, config, demo, learn, privacy, reply, routing, run, setup, simulate  # noqa: F401
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from triage import __version__
+from triage.world import logs
 
 app = typer.Typer(
     name="triage",
@@ -52,9 +53,8 @@ def _options(
         os.environ["TRIAGE_DATA"] = data
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, format=logs.PLAIN)
+    logs.start(verbose=verbose)
     for chatty in ("imapclient", "alembic", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)  # at DEBUG, imapclient would log mail
     for handler in logging.getLogger().handlers:

@@ -69,11 +69,14 @@ def refusal(problems: list[str]) -> str:
 @app.command()
 def serve(
     every: Annotated[int | None, typer.Option(help="Seconds between two looks; the config's, if not given.")] = None,
+    metrics: Annotated[
+        int | None, typer.Option(help="Answer /healthz and /metrics on this port of this machine.", min=1, max=65535)
+    ] = None,
 ) -> None:
     """Run unattended: start a Prefect server where none is configured, and the flows on their schedules."""
     from triage.operations.unattended import serve as serve_for_good
 
-    serve_for_good(every, say=progress)
+    serve_for_good(every, progress, metrics)
 
 
 @app.command()

@@ -43,12 +43,21 @@ def init(
 @app.command()
 def check(
     offline: Annotated[bool, typer.Option("--offline", help="Only the files, no connections.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also hash every mail and rebuild every case from its events.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check everything: config, secrets, database, model, IMAP, SMTP. One line a check, and what to do."""
     from triage.operations.setup import check as check_all
 
     lines = check_all(offline=offline)
+    if deep and not any(line.failed and line.name in ("data folder", "config", "database") for line in lines):
+        from triage.desk import open_desk
+        from triage.operations import deep as deep_check
+
+        with open_desk() as desk:
+            lines += deep_check.check(desk)
     if as_json:
         emit([line.as_json() for line in lines])
     else:

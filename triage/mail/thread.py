@@ -109,7 +109,7 @@ class Threading:
     """`case_id` None: a new case. "linked": new, but it goes on with a case closed too long ago (in `possibly`)."""
 
     case_id: int | None
-    how: KeyKind | Literal["new", "linked"]
+    how: KeyKind | Literal["new", "linked", "same_customer"]
     evidence: str
     possibly: tuple[int, ...] = ()
 

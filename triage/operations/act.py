@@ -18,7 +18,7 @@ from triage.desk import Desk
 from triage.errors import Misuse, NotAllowed
 from triage.judge import route
 from triage.judge.route import Facts
-from triage.operations import cards, opening
+from triage.operations import answering, cards, opening
 from triage.operations.casebook import Draft, put, read, reserve
 from triage.words import Disposition, Urgency
 from triage.world.reader import Reading
@@ -140,6 +140,7 @@ def _accept(deed: Deed) -> str:
 def _replied(deed: Deed) -> str:
     data = deed.data
     deed.add(Kind.REPLIED, by=deed.actor, channel=data["channel"], response=data["response"], note=data["note"])
+    answering.kept_by_phone(deed.draft, deed.at, deed.actor)
     return f"answer by {data['channel']} noted; it counts from {cards.local(deed.at, deed.desk.zone)}"
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from triage.desk import Desk
 from triage.mail import thread
+from triage.mail.screen import Kind
 from triage.mail.thread import CaseRef, Key, Threading
 from triage.operations.judging import Judged
 from triage.words import Status
@@ -19,7 +20,24 @@ REOPEN_DAYS = 14
 def find(desk: Desk, tx: Connection, judged: Judged) -> Threading:
     """The case this mail joins, if any, with what tied it there."""
     keys = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
-    return thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS)
+    found = thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS)
+    return _same_customer(tx, judged, found) if found.how == "new" and not found.possibly else found
+
+
+def _same_customer(tx: Connection, judged: Judged, found: Threading) -> Threading:
+    """ "Any news??" in a new thread: whoever asks for news from a known address means their one open case.
+
+    A number that the case does not know speaks of another matter, and so do two open cases: then nothing is joined.
+    """
+    screening, asks = judged.screening, judged.cues.chase or judged.cues.not_fixed or judged.cues.thanks
+    if asks is None or screening.kind is not Kind.PERSON or screening.authenticated == "fail":
+        return found
+    open_cases = cases.with_key(tx, "address", [screening.customer.email], open_only=True).get(screening.customer.email, [])
+    text = f"{judged.message.subject}\n{judged.body.new_text}"
+    if len(open_cases) != 1 or thread.reference_numbers(text):
+        return found
+    why = f"{screening.customer.email} has one open case and asks about it"
+    return Threading(open_cases[0], "same_customer", why)
 
 
 def _known(tx: Connection, keys: tuple[Key, ...]) -> dict[Key, tuple[CaseRef, ...]]:

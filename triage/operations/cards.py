@@ -13,7 +13,7 @@ from triage.casework.case import Case
 from triage.casework.deadline import Deadline
 from triage.desk import Desk
 from triage.mail import tokens
-from triage.operations import customers
+from triage.operations import conduct, customers
 from triage.operations.judging import Judged
 from triage.world.store import cases, mails
 
@@ -50,7 +50,7 @@ def card(
         reasons=_reasons(case, judged),
         deadlines=tuple(due(d) for d in found if d.running),
         history=_history(tx, case),
-        promises=tuple(f"{p.text} (due {local(p.due, desk.zone)}, {p.state})" for p in case.promises),
+        promises=_promises(desk, tx, case),
         restrict_text=case.restrict_text,
     )
 
@@ -78,6 +78,16 @@ def name_of(desk: Desk, key: str) -> str:
 def _reasons(case: Case, judged: Judged | None) -> tuple[str, ...]:
     found = [case.ownership.why, *(f"{r.urgency.word}: {r.why}" for r in (judged.verdict.reasons if judged else ()))]
     return tuple(dict.fromkeys(reason for reason in found if reason))
+
+
+def _promises(desk: Desk, tx: Connection, case: Case) -> tuple[str, ...]:
+    """What we promised here; before the first answer, how promises of this type were kept."""
+    told = "" if case.replies else conduct.kept_rate(desk, tx, case)
+    made = (
+        f"{p.text} (due {local(p.due, desk.zone)}{', assumed' if p.assumed else ''}, {p.state.replace('_', ' ')})"
+        for p in case.promises
+    )
+    return tuple(line for line in (told, *made) if line)
 
 
 def _history(tx: Connection, case: Case) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ notices, in the caller's transaction.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,8 +21,11 @@ from triage.casework.notice import Notice
 from triage.casework.quiet import Quiet
 from triage.desk import Desk
 from triage.mail import tokens
+from triage.operations import brake
 from triage.words import Urgency
 from triage.world.store import cases, outbox
+
+log = logging.getLogger(__name__)
 
 #: what ends a clock
 _FINISHES = frozenset({Kind.REPLIED, Kind.CLOSED, Kind.REVIEWED, Kind.STATUTORY_MET, Kind.MERGED_INTO, Kind.ABSORBED})
@@ -89,6 +93,8 @@ class Draft:
         cases.save(self._tx, case.id, self._seen, values)
         cases.append(self._tx, [self._row(event, key) for event, key in self._events])
         cases.add_keys(self._tx, case.id, [("address", address) for address in case.participants])
+        kinds = [event.kind.value for event, _ in self._events]
+        log.info("case saved", extra={"case": case.number, "events": kinds, "urgency": case.urgency.word})
         self._seen, self._events = case.last_seq, []
         return case
 
@@ -173,13 +179,17 @@ def put(
             headers["X-Triage-For"] = ", ".join(notice.to)
         if notice.case_id is not None and desk.reply_address:
             headers["Reply-To"] = tokens.plus_address(desk.reply_address, number, desk.secret)
+        held_back = brake.pulled(tx, notice, recipient or "", now)
         entry = {
             "key": key, "kind": notice.kind.value, "case_id": notice.case_id, "recipient": recipient,
             "subject": notice.subject, "text": notice.text, "headers": headers,
             "message_id": tokens.message_id(number, serial, desk.secret, desk.id_host),
-            "state": state, "not_before": earliest, "created_at": now,
+            "state": brake.SUPPRESSED if held_back else state, "not_before": earliest, "created_at": now,
         }  # fmt: skip
-        new |= outbox.put(tx, entry)
+        added = outbox.put(tx, entry)
+        new |= added
+        if added and held_back:
+            put(desk, tx, brake.alarm(held_back, desk.config.roster.emails(desk.config.notices.operators, now), now))
     return new
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from triage.casework import customer
+from triage.casework.card import local
 from triage.casework.case import Case, Kind
 from triage.casework.customer import Customer
 from triage.desk import Desk
@@ -73,8 +74,6 @@ def repeat(tx: Connection, draft: Draft, mail_id: int) -> None:
 
 def text(found: dict[str, Any], zone: str) -> str:
     """The card for people."""
-    from triage.casework.card import local
-
     lines = [f"Addresses   {', '.join(found['addresses'])}", f"Names       {', '.join(found['names']) or '-'}",
              f"Languages   {', '.join(found['languages']) or '-'}"]  # fmt: skip
     lines += [f'Wish        "{wish}"' for wish in found["wishes"]]
@@ -85,5 +84,6 @@ def text(found: dict[str, Any], zone: str) -> str:
     lines += ["", "Cases"]
     for one in found["cases"]:
         outcome = f", {one['outcome']}" if one["outcome"] else ""
-        lines.append(f"  {one['number']}  {local(one['received_at'], zone)}  {one['label']}, {one['urgency']}, {one['status']}{outcome}")
+        what = f"{one['label']}, {one['urgency']}, {one['status']}{outcome}"
+        lines.append(f"  {one['number']}  {local(one['received_at'], zone)}  {what}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 from triage.desk import Desk
 from triage.errors import Permanent, Temporary, TriageError
-from triage.operations import forget, invariant, upkeep
+from triage.operations import alarms, forget, heartbeat, unseen, upkeep
 from triage.operations.collect import Collected, collect
 from triage.operations.marks import Marked, mark
 from triage.operations.send import Sent, send_due
@@ -187,7 +187,8 @@ def watch(desk: Desk, *, call: Call = plainly, say: Say = silence) -> WatchOutco
         call(upkeep.recompute_stale, desk)
         swept: Swept = call(sweep, desk)
         say(f"{swept.cases} cases looked at, {swept.escalations} escalations, {swept.reminders} reminders")
-        call(invariant.check, desk)
+        call(unseen.alarm, desk)
+        call(alarms.check, desk)
         outcome = WatchOutcome(swept)
         note(outcome.as_json())
     return outcome
@@ -202,6 +203,7 @@ def dispatch(desk: Desk, *, call: Call = plainly, say: Say = silence) -> SendOut
         say(f"{sent.sent} notices sent" + (f", {sent.failed} failed" if sent.failed else ""))
         outcome = SendOutcome(sent, held, desk.config.notices.mode)
         note(outcome.as_json())
+    heartbeat.beat(desk)
     return outcome
 
 

@@ -11,6 +11,7 @@ from triage.casework import deadline
 from triage.casework.case import Case
 from triage.casework.deadline import Deadline
 from triage.desk import Desk
+from triage.operations import conduct
 from triage.operations.casebook import replay
 from triage.words import State, Target
 from triage.world.store import cases as store
@@ -186,6 +187,7 @@ def report(desk: Desk, days: int) -> dict[str, Any]:
         "chased_cases": sum(1 for c in new if c.chases), "reopened": sum(c.reopenings for c in new),
         "longest_wait_hours": _longest_wait(open_, now), "mails": filed, "notices": notices,
         "corrections": len(corrections), "corrections_per_100": round(100 * len(corrections) / len(new), 1) if new else None,
+        **conduct.figures(desk, list(all_cases.values()), days),
     }  # fmt: skip
 
 
@@ -208,6 +210,7 @@ def report_markdown(figures: Mapping[str, Any]) -> str:
         lines.append(f"{figures['corrections']} corrections, {figures['corrections_per_100']} per 100 new cases.")
     lines += ["", "| clock | in time | late |", "|---|---|---|"]
     lines += [f"| {name} | {n.get('in_time', 0)} | {n.get('late', 0)} |" for name, n in figures["clocks"].items()]
+    lines += conduct.markdown(figures)
     for title, key in (("Open by urgency", "open_by_urgency"), ("Open by owner", "open_by_owner"),
                        ("New by type", "new_by_type"), ("Mails", "mails"), ("Notices", "notices")):  # fmt: skip
         lines += ["", f"**{title}**: " + (", ".join(f"{name} {n}" for name, n in figures[key].items()) or "none")]

@@ -19,7 +19,7 @@ from triage.judge.verdict import Verdict
 from triage.mail import thread
 from triage.mail.message import Message
 from triage.mail.thread import Threading
-from triage.operations import cards, customers, newcase, replies
+from triage.operations import cards, customers, newcase, receipt, replies
 from triage.operations.casebook import Draft, put, reserve
 from triage.operations.judging import Judged
 from triage.operations.newcase import NewCase
@@ -182,6 +182,8 @@ def tell(desk: Desk, tx: Connection, case: Case, mail: Waiting, judged: Judged, 
     told = [a for a in roster.emails(routed.inform, now) if a not in owner]
     if told:
         put(desk, tx, notice.inform(card, told, seq, f"By rule {routed.rule}."))
+    if judged.screening.may_acknowledge and routed.acknowledge:
+        receipt.acknowledge(desk, tx, case, card, judged.screening.received_at)
 
 
 def _forward(desk: Desk, mail: Waiting, judged: Judged, to: Sequence[str]) -> notice.Notice:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from triage.desk import Desk
 from triage.errors import TriageError
@@ -28,8 +29,8 @@ from triage.world.store.mails import Waiting
 log = logging.getLogger(__name__)
 
 BATCH = 100
-CROWD_TRIES = 3  # after so many batches that died, each mail of it is taken alone
-LAST_TRY = 6
+CROWD_TRIES = 3  # after so many batches that died, the batch is halved at every further death, down to the oldest mail
+LAST_TRY = 12  # that is three deaths with nothing but this mail in hand; then it is shown to a person unread
 
 
 @dataclass(slots=True)
@@ -68,8 +69,9 @@ def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
         waiting = mails.waiting(tx, BATCH)
         if not waiting:
             return {}
-        if waiting[0].attempts >= CROWD_TRIES:
-            waiting = waiting[:1]  # a mail of a batch that died again and again: nobody else pays for it
+        # Reading has a process of its own, so most deaths here are restarts and no mail's fault: a batch that died
+        # again and again only gets smaller, in the order of arrival, until it is through or one mail stands accused.
+        waiting = waiting[: max(1, BATCH >> max(0, waiting[0].attempts + 1 - CROWD_TRIES))]
         raw = desk.raw.read(tx, [mail.sha256 for mail in waiting])
     with desk.database.write() as tx:
         mails.count_attempt(tx, [mail.id for mail in waiting])
@@ -82,7 +84,7 @@ def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
         free = mails.still_stored(tx, [mail.id for mail in waiting])
         for mail in waiting:
             if mail.id in free:
-                settled = _settle(desk, tx, mail, judged[mail.id], readings[mail.id])
+                settled = _settle_safely(desk, tx, mail, judged[mail.id], readings[mail.id])
                 _count(counts.setdefault(mail.mailbox, TakenIn()), settled)
         desk.reached("10 before commit")
     desk.reached("10 committed")
@@ -93,7 +95,7 @@ def _read(desk: Desk, waiting: Sequence[Waiting], raw: Mapping[str, bytes]) -> d
     """Parse in the killable reader; a mail that outlived every try is not read at all."""
     found: dict[int, Reading | Unreadable] = {}
     for mail in waiting:
-        if mail.attempts + 1 >= LAST_TRY:
+        if len(waiting) == 1 and mail.attempts + 1 >= LAST_TRY:
             found[mail.id] = Unreadable(f"reading it failed {mail.attempts} times")
     wanted = [(mail.id, raw[mail.sha256]) for mail in waiting if mail.id not in found]
     found.update(desk.reader.read(wanted))
@@ -129,6 +131,21 @@ def _judge(
                 log.error("mail %s cannot be judged: %s", mail_id, type(error).__name__)
                 found[mail_id] = Unreadable(f"judging it failed ({type(error).__name__})")
     return found
+
+
+def _settle_safely(
+    desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable, reading: Reading | Unreadable
+) -> Settled:
+    """Settle it; a mail that finds a hole in the program is quarantined and costs the batch nothing."""
+    try:
+        with tx.begin_nested():
+            return _settle(desk, tx, mail, judged, reading)
+    except (TriageError, SQLAlchemyError):
+        raise  # the register, the disk, another writer: not the mail's fault
+    except Exception as error:  # noqa: BLE001 - the mail is kept, shown and owned; the batch goes on
+        log.error("mail %s cannot be settled: %s", mail.id, type(error).__name__)
+        why = f"settling it failed ({type(error).__name__})"
+        return opening.quarantine(desk, tx, mail, why, reading.message if isinstance(reading, Reading) else None)
 
 
 def _settle(

@@ -130,7 +130,7 @@ class FoldersPart(Part):
     quarantine: str = "Quarantine"
     """Where unreadable mail goes (mode dedicated)."""
     corrections: str | None = "Corrections"
-    """Folders below it teach: a mail moved to Corrections/billing is a correction."""
+    """Kept for corrections made by moving mail; not read yet: use `triage correct`."""
 
 
 class LimitsPart(Part):

@@ -213,3 +213,23 @@ def merged_into(tx: Connection, ids: Iterable[int]) -> dict[int, int]:
 def tally(tx: Connection) -> dict[str, int]:
     """How many cases are in which status."""
     return {row[0]: row[1] for row in tx.execute(select(cases.c.status, func.count()).group_by(cases.c.status))}
+
+
+def with_promises(tx: Connection, since: datetime, most: int = 2_000) -> list[int]:
+    """The newest cases on which something was promised since then."""
+    query = (
+        select(event.c.case_id).where(event.c.kind == "promised", event.c.at >= since).distinct()
+        .order_by(event.c.case_id.desc()).limit(most)
+    )  # fmt: skip
+    return list(tx.execute(query).scalars())
+
+
+def without_reply(tx: Connection, before: datetime) -> list[dict[str, Any]]:
+    """Open cases that were opened before that moment and on which no answer of ours was ever seen."""
+    answered = select(event.c.case_id).where(event.c.kind == "replied")
+    query = (
+        select(cases)
+        .where(cases.c.status.in_(OPEN), cases.c.opened_at < before, cases.c.disposition != "unreadable")
+        .where(cases.c.id.not_in(answered)).order_by(cases.c.id)
+    )  # fmt: skip
+    return [dict(row._mapping) for row in tx.execute(query)]

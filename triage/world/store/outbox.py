@@ -97,3 +97,20 @@ def kinds(tx: Connection) -> dict[str, int]:
     """How many entries are of which kind."""
     query = select(outbox.c.kind, func.count()).group_by(outbox.c.kind).order_by(outbox.c.kind)
     return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def count_since(tx: Connection, kind: str, since: datetime) -> int:
+    """How many of a kind were written after that moment and not held back."""
+    query = select(func.count()).where(
+        outbox.c.kind == kind, outbox.c.created_at > since, outbox.c.state != "suppressed"
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def to_since(tx: Connection, kind: str, recipient: str, since: datetime) -> list[tuple[int, datetime]]:
+    """(case id, written at) of those of a kind to one address after that moment that were not held back."""
+    query = select(outbox.c.case_id, outbox.c.created_at).where(
+        outbox.c.kind == kind, outbox.c.recipient == recipient, outbox.c.created_at > since,
+        outbox.c.state != "suppressed", outbox.c.case_id.is_not(None),
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in tx.execute(query)]

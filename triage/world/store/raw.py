@@ -171,3 +171,8 @@ def _fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def every(tx: Connection) -> list[str]:
+    """The address of every stored mail, forgotten ones too."""
+    return list(tx.execute(select(blob.c.sha256).order_by(blob.c.segment, blob.c.offset, blob.c.sha256)).scalars())

@@ -81,3 +81,9 @@ def note_correction(tx: Connection, values: Mapping[str, Any]) -> None:
 def corrections(tx: Connection) -> list[dict[str, Any]]:
     """All corrections, oldest first."""
     return [dict(row._mapping) for row in tx.execute(select(correction).order_by(correction.c.id))]
+
+
+def last_ok(tx: Connection, kind: str) -> bool:
+    """Was the last run of this kind that ended a good one? False where there is none."""
+    query = select(run.c.ok).where(run.c.kind == kind, run.c.ended_at.is_not(None)).order_by(run.c.id.desc()).limit(1)
+    return bool(tx.execute(query).scalar())
