@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint types servers proof bench bench-full wheel lock clean
+.PHONY: setup demo test lint types servers proof wheel lock clean
 
 setup: $(STAMP)
 
@@ -11,8 +11,8 @@ $(STAMP): .lock/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "triage needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
 	@echo "Installing the locked requirements (once, about a minute) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .lock/requirements.txt 2>&1 | grep -v '^WARNING: Location' || true
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>&1 | grep -v '^WARNING: Location' || true
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r .lock/requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c 'import triage.cli, prefect, sklearn, pymap'
 	@touch $@
 
@@ -34,9 +34,6 @@ test: setup servers lint types
 
 proof: setup servers
 	$(BIN)/pytest -m proof -rs
-
-bench bench-full: setup servers
-	$(BIN)/python -m benchmarks $(if $(filter bench-full,$@),--full)
 
 wheel: setup
 	$(BIN)/python -m build --no-isolation --outdir dist

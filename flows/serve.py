@@ -23,6 +23,9 @@ from triage.flows.report import report
 from triage.flows.retrain import retrain
 from triage.flows.watch import watch
 from triage.operations.unattended import OWN_SERVER
+from triage.world import clock
+
+FIRST_AFTER = timedelta(seconds=5)
 
 #: the next tick must not start while the last one still works: it is dropped, and the one after that comes soon
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
@@ -30,11 +33,12 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 
 def deployments(every: int, zone: str) -> list[RunnerDeployment]:
     """What runs when: intake and dispatch every `every` seconds, watch with them, report daily, retrain weekly."""
-    tick = timedelta(seconds=every)
+    # The first tick comes at once, not an interval after the start: a desk that was down has mail waiting.
+    tick = Interval(timedelta(seconds=every), anchor_date=clock.now() + FIRST_AFTER)
     plan = [
-        (intake, Interval(tick)),
-        (watch, Interval(tick)),
-        (dispatch, Interval(tick)),
+        (intake, tick),
+        (watch, tick),
+        (dispatch, tick),
         (report, Cron("0 7 * * *", timezone=zone)),
         (retrain, Cron("0 3 * * 0", timezone=zone)),
     ]

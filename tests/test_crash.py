@@ -71,6 +71,15 @@ def steps_of_a_run(folder: Path) -> int:
     return len(seen)
 
 
+def seconds_of_a_run(folder: Path, killer: Killer) -> float:
+    """How long a run of these mails takes here and now, so that the kills fall all over it."""
+    with ImapServer(folders=["Processed"]) as imap, SmtpSink() as smtp:
+        prepare(folder, imap, smtp)
+        began = time.monotonic()
+        assert killer.run(folder, f"sqlite:///{folder / 'data' / 'triage.db'}") == 0
+        return time.monotonic() - began
+
+
 def test_a_run_killed_at_each_step_leaves_nothing_lost_and_nothing_doubled(tmp_path: Path, killer: Killer) -> None:
     """A step each of all that the protocol numbers; sending repeats, so of its many steps the first few are enough."""
     total = steps_of_a_run(tmp_path / "count")
@@ -90,17 +99,15 @@ def kill_again_and_again(
     kills: int, seed: int, folder: Path, url: str, imap: ImapServer, smtp: SmtpSink, killer: Killer
 ) -> dict[str, int]:
     """So many kills at moments nobody chose, new mail before each; then a run that is left alone."""
+    whole = seconds_of_a_run(folder / "measured", killer)
     prepare(folder, imap, smtp)
     dice = random.Random(seed)
-    began = time.monotonic()
-    killer.run(folder, url, after=dice.uniform(0.05, 3.0))
-    whole = max(1.0, min(3.0, time.monotonic() - began))
-    killed, mails = 1, FIRST
+    killed, mails = 0, FIRST
     while killed < kills:
         for _ in range(dice.choice((0, 1, 3))):
             imap.deliver(letter(100 + mails, f"My parcel number {mails} is broken."))
             mails += 1
-        killed += killer.run(folder, url, after=dice.uniform(0.0, whole)) == -signal.SIGKILL
+        killed += killer.run(folder, url, after=dice.uniform(0.0, 1.2 * whole)) == -signal.SIGKILL
     return {"kills": killed, "mails": mails, **count(folder, url, smtp, mails)}
 
 

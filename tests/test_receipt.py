@@ -10,28 +10,42 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from tests.quickroom import Clock, quick_desk
 from tests.room import NOW, letter
 from tests.servers.fault import FaultServer, Mail
 from triage.desk import Desk
 from triage.operations import brake, cycle, look
-from triage.world import inbox
+from triage.world import inbox, schema
 from triage.world.config import Config
 from triage.world.store import outbox
 
 
 @contextmanager
-def desk_with(folder: Path, *mails: bytes, enabled: bool = True, a_day: int = 1) -> Iterator[tuple[Desk, Clock]]:
+def desk_on(
+    server: FaultServer, folder: Path, *mails: bytes, enabled: bool = True, a_day: int = 1
+) -> Iterator[tuple[Desk, Clock]]:
     """A desk that has looked at these mails once."""
-    with FaultServer() as server:
-        clock = Clock()
-        with quick_desk(folder, lambda _box: inbox.open(server.account), now=clock, notices="on") as desk:
-            desk.config = _with_receipts(desk.config, enabled, a_day)
-            for uid, raw in enumerate(mails, 1):
-                server.mails[uid] = Mail(raw, "20-Nov-2026 14:00:00 +0000")
-            cycle.intake(desk)
-            yield desk, clock
+    clock = Clock()
+    with quick_desk(folder, lambda _box: inbox.open(server.account), now=clock, notices="on") as desk:
+        desk.config = _with_receipts(desk.config, enabled, a_day)
+        take(server, desk, *mails)
+        yield desk, clock
+
+
+@contextmanager
+def desk_with(folder: Path, *mails: bytes, enabled: bool = True) -> Iterator[tuple[Desk, Clock]]:
+    """The same with a server of its own."""
+    with FaultServer() as server, desk_on(server, folder, *mails, enabled=enabled) as found:
+        yield found
+
+
+def take(server: FaultServer, desk: Desk, *mails: bytes, at: str = "20-Nov-2026 14:00:00 +0000") -> None:
+    """These mails arrive and are taken in."""
+    for raw in mails:
+        server.mails[len(server.mails) + 1] = Mail(raw, at)
+    cycle.intake(desk)
 
 
 def _with_receipts(conf: Config, enabled: bool, a_day: int) -> Config:
@@ -84,21 +98,31 @@ def test_who_gets_no_receipt(why: str, raw: bytes, tmp_path: Path) -> None:
         assert receipts(desk) == [], why
 
 
+def sent_before(desk: Desk, recipient: str) -> None:
+    """As if the receipts so far had gone to this address."""
+    with desk.database.write() as tx:
+        tx.execute(update(schema.outbox).where(schema.outbox.c.kind == "acknowledgement").values(recipient=recipient))
+
+
 def test_one_address_gets_one_receipt_a_day(tmp_path: Path) -> None:
-    same = "Customer <same@example.com>"
-    texts = ["My parcel has not come.", "I was charged twice for the lamp.", "The kettle I bought in May is broken."]
-    mails = [letter(n, text, sender=same, subject=text) for n, text in enumerate(texts)]
-    with desk_with(tmp_path, *mails) as (desk, _):
-        assert len(look.cases(desk)) == 3 and len(receipts(desk)) == 1
+    with FaultServer() as server, desk_on(server, tmp_path, letter(1)) as (desk, clock):
+        sent_before(desk, "customer2@example.com")
+        take(server, desk, letter(2), letter(3))
+        assert [row["recipient"] for row in receipts(desk)] == ["customer2@example.com", "customer3@example.com"]
+        clock.forward(days=1)
+        sent_before(desk, "customer4@example.com")
+        take(server, desk, letter(4), at="21-Nov-2026 14:00:00 +0000")
+        assert len(receipts(desk)) == 3
 
 
 def test_the_third_receipt_in_an_hour_about_the_same_subject_is_held_back_and_people_are_told(tmp_path: Path) -> None:
     """Ten a day allowed by the config; the brake counts all the same. Reply prefixes make no other subject."""
-    same = "Robot <robot@example.com>"
-    mails = [letter(n, f"Ticket {n} about a parcel.", sender=same, subject=f"{'Re: ' * n}Ticket") for n in range(4)]
-    with desk_with(tmp_path, *mails, a_day=10) as (desk, _):
-        assert [row["state"] for row in receipts(desk)] == ["pending", "pending", "suppressed", "suppressed"]
-        assert len(look.cases(desk)) == 4  # only what we send is braked
+    first = [letter(n, subject="Re: " * n + "Ticket") for n in (0, 1)]
+    with FaultServer() as server, desk_on(server, tmp_path, *first, a_day=10) as (desk, _):
+        sent_before(desk, "customer2@example.com")
+        take(server, desk, letter(2, subject="AW: Ticket"))
+        assert [row["state"] for row in receipts(desk)] == ["pending", "pending", "suppressed"]
+        assert len(look.cases(desk)) == 3  # only what we send is braked
         assert Counter(row["kind"] for row in look.notices(desk, 99))["alarm"] == 1
 
 

@@ -107,6 +107,7 @@ def test_only_people_are_acknowledged(kind: Kind) -> None:
         Kind.INTERNAL: {"From": "a@ours.example"},
         Kind.STAFF_REPLY: {"From": "a@ours.example", "To": "kim@example.net", "Cc": "care@ours.example"},
         Kind.BOUNCE_LIKE: {"Return_Path": "<>"},
+        Kind.CANARY: {"X_Triage_Canary": tokens.canary("a.b", "desk-1", SECRET)},
         Kind.OWN_LOOP: {"X_Triage_Loop": tokens.loop_marker("desk-1", SECRET)},
         Kind.PHISHING: {"Authentication_Results": "mx.ours.example; dmarc=fail", "Subject": "www"},
     }

@@ -1,6 +1,6 @@
 """The composed corpus (`models/corpus`): read it, and check it. `python -m triage.learn.corpus check models/corpus`.
 
-JSON lines, one mail each; `docs/corpus.md` explains the keys. A corpus with a problem is not trained on: wrong
+JSON lines, one mail each; `docs/quality.md` explains the keys. A corpus with a problem is not trained on: wrong
 labels, an id used twice, an address that could be somebody's, or a near-duplicate (also between training and held-out
 part) all make the figures in the card worthless.
 """

@@ -47,6 +47,7 @@ class Settings:
     columns: int = 30_000  # columns kept of the finished model: those whose weights matter most
     strength: float = 10.0  # C of the logistic regressions
     other_share: float = 0.2  # weight of each further acceptable label
+    second_share: float = 0.1  # weight of a second issue of the mail
     folds: int = 5
     counted: int = 20_000  # mails from which the vocabulary is chosen
     fast: bool = False  # linear support vectors and one split instead of logistic regression and folds
@@ -119,7 +120,7 @@ def fit(
     progress("choosing the features", 0.35)
     step = -(-len(analyses) // chosen.counted)  # an even spread is enough to choose features from
     features = vocabulary.choose(analyses[::step], chosen.share, chosen.least, chosen.most)
-    sheet = _sheet(examples, features.rows(analyses))
+    sheet = _sheet(examples, features.rows(analyses), chosen)
     heads, margins, held = (_one_split if chosen.fast else _folds)(sheet, analyses, chosen, seed, progress)
     _calibrate(heads, margins, sheet, held)
     _prune(features, heads, chosen.columns)
@@ -158,7 +159,7 @@ def _analyses(examples: Sequence[Example], progress: Progress) -> Iterator[Analy
             progress("reading the words", 0.35 * i / len(examples))
 
 
-def _sheet(examples: Sequence[Example], rows: sparse.csr_matrix) -> Sheet:
+def _sheet(examples: Sequence[Example], rows: sparse.csr_matrix, settings: Settings) -> Sheet:
     types = tuple(sorted({e.complaint_type for e in examples if e.is_complaint and e.complaint_type}))
     others = tuple(sorted({str(e.disposition) for e in examples if not e.is_complaint})) or ("enquiry",)
     flags = tuple(sorted(name for name, n in Counter(f for e in examples for f in set(e.flags)).items() if n >= 15))
@@ -177,13 +178,14 @@ def _sheet(examples: Sequence[Example], rows: sparse.csr_matrix) -> Sheet:
     )  # fmt: skip
     for i, example in enumerate(examples):
         if sheet.complaint[i]:
-            further = [t for t in dict.fromkeys(example.types) if t in place and t != example.complaint_type]
-            for name in further:
-                sheet.type_shares[i, place[name]] = Settings().other_share
-            sheet.type_shares[i, place[str(example.complaint_type)]] = 1 - Settings().other_share * len(further)
+            also = {t: settings.second_share for t in example.secondary if t in place}
+            also.update({t: settings.other_share for t in example.types if t in place})
+            also.pop(str(example.complaint_type), None)
+            for name, weight in also.items():
+                sheet.type_shares[i, place[name]] = weight
+            sheet.type_shares[i, place[str(example.complaint_type)]] = 1 - sum(also.values())
         if example.urgency:
-            further_levels = [u for u in dict.fromkeys(example.urgencies) if u != example.urgency]
-            loud = {u: Settings().other_share for u in further_levels}
+            loud = {u: settings.other_share for u in example.urgencies if u != example.urgency}
             loud[example.urgency] = 1 - sum(loud.values())
             sheet.level_shares[i] = [sum(w for u, w in loud.items() if u >= edge) for edge in ABOVE]
     return sheet

@@ -10,6 +10,7 @@ from triage.words import Disposition
 class Kind(StrEnum):
     """What a mail is by its outside. The order is that of the rules."""
 
+    CANARY = "canary"  # our own test mail, sent to see that mail gets through
     OWN_LOOP = "own_loop"  # our own mail came back
     BOUNCE = "bounce"  # a delivery report
     MDN = "mdn"  # a read receipt
@@ -31,11 +32,12 @@ class Kind(StrEnum):
 
 #: kinds that no person wrote to us: numbers in their text tie to no case, they reopen nothing by age
 AUTOMATIC_KINDS = frozenset(
-    {Kind.OWN_LOOP, Kind.BOUNCE, Kind.MDN, Kind.ABUSE_REPORT, Kind.BOUNCE_LIKE, Kind.OUT_OF_OFFICE}
+    {Kind.CANARY, Kind.OWN_LOOP, Kind.BOUNCE, Kind.MDN, Kind.ABUSE_REPORT, Kind.BOUNCE_LIKE, Kind.OUT_OF_OFFICE}
 )
 
 #: kind -> disposition; None leaves it to the judge
 DISPOSITIONS: dict[Kind, Disposition | None] = {
+    Kind.CANARY: Disposition.INTERNAL,
     Kind.OWN_LOOP: Disposition.INTERNAL,
     Kind.BOUNCE: Disposition.BOUNCE,
     Kind.MDN: Disposition.INTERNAL,

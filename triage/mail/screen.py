@@ -113,6 +113,12 @@ class _Facts:
 Rule = Callable[[_Facts], str]
 
 
+def _canary(f: _Facts) -> str:
+    marker = f.message.header(tokens.CANARY_HEADER)
+    ours = marker is not None and tokens.is_canary(marker, f.ours.instance, f.ours.secret)
+    return "our own test mail got through" if ours else ""
+
+
 def _own_loop(f: _Facts) -> str:
     marker = f.message.header(tokens.LOOP_HEADER)
     if marker is not None and tokens.is_loop_marker(marker, f.ours.instance, f.ours.secret):
@@ -220,6 +226,7 @@ def _internal(f: _Facts) -> str:
 
 
 RULES: tuple[tuple[Kind, Rule], ...] = (
+    (Kind.CANARY, _canary),
     (Kind.OWN_LOOP, _own_loop),
     (Kind.BOUNCE, _bounce),
     (Kind.MDN, _mdn),

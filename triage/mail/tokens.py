@@ -17,6 +17,8 @@ _SUBJECT = re.compile(rf"\[#({_NUMBER})-([a-z2-7]{{4}})\]", re.IGNORECASE)
 _BRACKETED = re.compile(r"\[[^\[\]]{0,20}#[^\[\]]{0,40}\]")
 #: the header that marks every mail this program sends
 LOOP_HEADER = "X-Triage-Loop"
+#: the header of the test mail that shows whether mail gets through
+CANARY_HEADER = "X-Triage-Canary"
 
 
 def _sign(purpose: str, content: str, secret: bytes) -> bytes:
@@ -83,3 +85,15 @@ def loop_marker(instance: str, secret: bytes) -> str:
 
 def is_loop_marker(value: str, instance: str, secret: bytes) -> bool:
     return hmac.compare_digest(value.strip().lower().encode("utf-8", "replace"), loop_marker(instance, secret).encode())
+
+
+def canary(mark: str, instance: str, secret: bytes) -> str:
+    """The value of the canary header: `<mark>.<hmac16>`. The mark says which mailbox and when."""
+    return f"{mark}.{_hex('canary', f'{instance}.{mark}', secret)}"
+
+
+def is_canary(value: str, instance: str, secret: bytes) -> bool:
+    """True for a test mail of this installation. Anybody else's header would let a complaint be filed unread."""
+    mark, _, signature = value.strip()[:300].rpartition(".")
+    good = _hex("canary", f"{instance}.{mark}", secret).encode()
+    return hmac.compare_digest(signature.lower().encode("utf-8", "replace"), good)

@@ -13,7 +13,7 @@ from typing import Any
 
 from triage.desk import Desk
 from triage.errors import Permanent, Temporary, TriageError
-from triage.operations import alarms, forget, heartbeat, unseen, upkeep
+from triage.operations import alarms, canary, forget, heartbeat, unseen, upkeep
 from triage.operations.collect import Collected, collect
 from triage.operations.marks import Marked, mark
 from triage.operations.send import Sent, send_due
@@ -197,6 +197,7 @@ def watch(desk: Desk, *, call: Call = plainly, say: Say = silence) -> WatchOutco
 def dispatch(desk: Desk, *, call: Call = plainly, say: Say = silence) -> SendOutcome:
     """Send what is due."""
     with _noted(desk, "dispatch") as note:
+        call(canary.tend, desk)
         sent: Sent = call(send_due, desk)
         with desk.database.read() as tx:
             held = outbox.tally(tx).get("held", 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Connection
 
 from triage.casework import deadline
 from triage.casework.case import Case
 from triage.casework.deadline import Deadline
 from triage.desk import Desk
-from triage.operations import conduct
+from triage.operations import canary, conduct
 from triage.operations.casebook import replay
 from triage.words import State, Target
 from triage.world.store import cases as store
@@ -231,6 +233,7 @@ def status(desk: Desk) -> dict[str, Any]:
                 for f in seen
             ],
             "oldest_unfetched": _iso(folders.oldest_unfinished(tx)),
+            "intake": _intake_figures(desk, tx, seen),
             "mails": mails.tally(tx), "cases": store.tally(tx), "outbox": outbox.tally(tx),
             "last_runs": [
                 {"kind": r["kind"], "started_at": _iso(r["started_at"]), "ok": r["ok"], "error": r["error"]}
@@ -245,6 +248,24 @@ def status(desk: Desk) -> dict[str, Any]:
         {"id": c["id"], "urgency": c["urgency"], **c["next_deadline"]} for c in cases(desk)[:5] if c["next_deadline"]
     ]
     return found
+
+
+def _intake_figures(desk: Desk, tx: Connection, seen: Sequence[folders.Folder]) -> dict[str, Any]:
+    """What tells whether mail comes in: how long some has waited, what could not be had or read, what it weighs."""
+    waits = [at for at in (folders.oldest_unfinished(tx), mails.oldest_waiting(tx)) if at]
+    clean = [f.last_ok_at for f in seen]
+    return {
+        "oldest_unprocessed": _iso(min(waits, default=None)),
+        "last_clean_scan": _iso(min((at for at in clean if at), default=None)) if None not in clean else None,
+        "quarantined": mails.tally(tx).get("quarantined", 0),
+        "unfetchable": sum(folders.tally(tx, f).get("unfetchable", 0) for f in seen),
+        "epoch_changes": sum(f.epoch for f in seen),
+        "bytes_last_day": mails.bytes_since(tx, desk.now() - timedelta(days=1)),
+        "canary": [
+            {"mailbox": c["mailbox"], "sent_at": _iso(c["sent_at"]), "arrived_at": _iso(c["arrived_at"])}
+            for c in canary.figures(desk, tx)
+        ],
+    }  # fmt: skip
 
 
 def status_text(found: Mapping[str, Any]) -> Iterable[tuple[str, list[str]]]:
@@ -263,6 +284,15 @@ def status_text(found: Mapping[str, Any]) -> Iterable[tuple[str, list[str]]]:
             for m in found["mailboxes"]
         ],
     )
+    i = found["intake"]
+    lines = [
+        f"oldest unprocessed mail {i['oldest_unprocessed'] or 'none'}, last clean scan {i['last_clean_scan'] or 'never'}",
+        f"{i['quarantined']} quarantined, {i['unfetchable']} unfetchable, {i['epoch_changes']} times numbered anew, "
+        f"{i['bytes_last_day']} bytes in a day",
+    ]
+    for c in i["canary"]:
+        lines.append(f"canary of {c['mailbox']}: sent {c['sent_at'] or 'not yet'}, in {c['arrived_at'] or 'NOT YET'}")
+    yield "Intake", lines
     for title, key in (("Mails", "mails"), ("Cases", "cases"), ("Outbox", "outbox")):
         yield title, [", ".join(f"{name} {n}" for name, n in found[key].items())]
     yield "Last runs", [f"{r['kind']} {r['started_at']} {'ok' if r['ok'] else r['error']}" for r in found["last_runs"]]

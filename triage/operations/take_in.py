@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 100
 CROWD_TRIES = 3  # after so many batches that died, the batch is halved at every further death, down to the oldest mail
-LAST_TRY = 12  # that is three deaths with nothing but this mail in hand; then it is shown to a person unread
+LAST_TRY = 12  # by then it died at least three times with nothing else in hand; a person sees it unread
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
             return {}
         # Reading has a process of its own, so most deaths here are restarts and no mail's fault: a batch that died
         # again and again only gets smaller, in the order of arrival, until it is through or one mail stands accused.
-        waiting = waiting[: max(1, BATCH >> max(0, waiting[0].attempts + 1 - CROWD_TRIES))]
+        waiting = waiting[: max(1, len(waiting) >> max(0, waiting[0].attempts + 1 - CROWD_TRIES))]
         raw = desk.raw.read(tx, [mail.sha256 for mail in waiting])
     with desk.database.write() as tx:
         mails.count_attempt(tx, [mail.id for mail in waiting])

@@ -38,7 +38,7 @@ _PREFECT = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(7 * 86_400),
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(86_400),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
 }
 
 
@@ -181,7 +181,7 @@ def _wait_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None
     end = clock.monotonic() + START_SECONDS
     while clock.monotonic() < end:
         if process.poll() is not None:
-            break
+            raise ServerDidNotStart(f"It ended with {process.returncode}.", fix=f"Its log is {log}.")
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
                 if answer.status == 200:

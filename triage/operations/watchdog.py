@@ -8,7 +8,6 @@ because the database may be the trouble.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,4 +171,4 @@ def _remember(found: Settings, troubles: Sequence[str], now: datetime) -> None:
         return
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"troubles": _causes(troubles), "at": now.isoformat()}), encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)

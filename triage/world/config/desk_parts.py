@@ -171,6 +171,8 @@ class MailboxPart(ServerPart):
     """Seconds between two looks at the mailbox when `triage serve` runs."""
     idle: bool = False
     """`triage serve` keeps a connection that waits for new mail (IMAP IDLE) and looks at once; the schedule stays."""
+    canary: bool = False
+    """Once an hour a test mail goes by SMTP to the first address and must come in; if it does not, people are told."""
     limits: LimitsPart = LimitsPart()
     """Bounds of one run."""
 

@@ -242,3 +242,19 @@ def with_sha(tx: Connection, shas: Iterable[str]) -> set[str]:
 def with_bytes(tx: Connection, shas: Iterable[str]) -> set[str]:
     """Which of these addresses have a row that names their bytes, or says that they were forgotten."""
     return set(tx.execute(select(blob.c.sha256).where(blob.c.sha256.in_(list(shas)))).scalars())
+
+
+def arrived_at(tx: Connection, message_id: str) -> datetime | None:
+    """When a mail with this Message-ID was judged, None where none was."""
+    return tx.execute(select(func.min(mail.c.judged_at)).where(mail.c.message_id == message_id)).scalar()
+
+
+def oldest_waiting(tx: Connection) -> datetime | None:
+    """When the oldest mail that is stored but not judged was stored."""
+    return tx.execute(select(func.min(mail.c.stored_at)).where(mail.c.state == "stored")).scalar()
+
+
+def bytes_since(tx: Connection, since: datetime) -> int:
+    """Octets of new mail stored after that moment."""
+    query = select(func.sum(blob.c.length)).join(mail, mail.c.sha256 == blob.c.sha256).where(mail.c.stored_at > since)
+    return int(tx.execute(query).scalar() or 0)

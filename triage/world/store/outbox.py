@@ -114,3 +114,15 @@ def to_since(tx: Connection, kind: str, recipient: str, since: datetime) -> list
         outbox.c.state != "suppressed", outbox.c.case_id.is_not(None),
     )  # fmt: skip
     return [(row[0], row[1]) for row in tx.execute(query)]
+
+
+def last_to(tx: Connection, kind: str, recipient: str) -> dict[str, Any] | None:
+    """The newest entry of a kind to one address."""
+    query = (
+        select(outbox)
+        .where(outbox.c.kind == kind, outbox.c.recipient == recipient)
+        .order_by(outbox.c.created_at.desc(), outbox.c.id.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).first()
+    return None if row is None else dict(row._mapping)
