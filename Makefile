@@ -33,7 +33,7 @@ test: setup servers lint types
 	$(BIN)/pytest -m "not proof" -rs
 
 proof: setup servers
-	$(BIN)/pytest -m proof -rs
+	$(BIN)/python -m tests.proof
 
 wheel: setup
 	$(BIN)/python -m build --no-isolation --outdir dist

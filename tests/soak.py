@@ -26,8 +26,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from tests.room import PASSWORD, desk_in, furnish, letter
+from tests.room import PASSWORD, desk_in, edit, furnish, letter
 from tests.servers import dovecot
 from triage.demo.servers import SmtpSink
 from triage.errors import TriageError
@@ -152,6 +153,7 @@ class Soak:
                 self.folder, host="127.0.0.1", port=self.network.port, user=dovecot.USER, password=dovecot.PASSWORD,
                 smtp_port=self.smtp.port, folders={"intake": ["INBOX"], "sent": None},
             )  # fmt: skip
+            edit(self.folder / "config" / "notices.yaml", {("quiet", "outside_calendar"): False})  # also on a Sunday
             senders = [threading.Thread(target=self._send, args=(n,)) for n in range(SENDERS)]
             worker = threading.Thread(target=self._work)
             for thread in (*senders, worker):
@@ -187,15 +189,14 @@ class Soak:
             time.sleep(dice.uniform(*PAUSE))
 
     def _mail(self, number: int, serial: int, dice: random.Random) -> bytes:
+        """A new matter of a new customer, or now and then a customer who asks again."""
         key = number * 1_000_000 + serial
         if serial > 3 and dice.random() < 0.3:
-            earlier = f"<m{number * 1_000_000 + dice.randrange(1, serial)}@example.com>"
-            sender = f"Customer {number} <customer{number}@example.com>"
-            return letter(key, "Any news?", sender=sender, In_Reply_To=earlier)
-        text = dice.choice(
-            ["My parcel has not come.", "I was charged twice.", "It is broken.", "What are your opening hours?"]
-        )
-        return letter(key, text, sender=f"Customer {number} <customer{number}@example.com>")
+            earlier = number * 1_000_000 + dice.randrange(1, serial)
+            sender = f"Customer {earlier} <customer{earlier}@example.com>"
+            return letter(key, "Any news?", sender=sender, In_Reply_To=f"<m{earlier}@example.com>")
+        words = ["My parcel has not come.", "I was charged twice.", "It is broken.", "What are your opening hours?"]
+        return letter(key, dice.choice(words))
 
     def _work(self) -> None:
         """Cycles in a process that is started again whenever it was killed."""
@@ -272,14 +273,21 @@ class Soak:
                 cycle.dispatch(desk)
         mails = [(message.parse(one.raw), one.recipients) for one in self.smtp.messages]
         sent = Counter(mail.message_id for mail, _ in mails)
-        by_text = {(to, mail.subject, mail.text): mail.message_id for mail, to in mails}
-        alike = Counter((to, mail.subject, mail.text) for mail, to in {m.message_id: (m, t) for m, t in mails}.values())
-        wrong.extend(f"a notice left under {n} Message-IDs: {key[1]}" for key, n in alike.items() if n > 1)
-        assert len(by_text) <= len(sent)
+        wrong.extend(_doubled({mail.message_id: (to, mail.subject, mail.text) for mail, to in mails}, found))
         tally.notices, tally.sent_again = len(sent), sum(sent.values()) - len(sent)
         kills = tally.faults["process"]
         if tally.sent_again > kills:
             wrong.append(f"{tally.sent_again} notices left twice, and the process was killed only {kills} times")
+
+
+def _doubled(sent: dict[str, tuple[object, str, str]], found: list[dict[str, Any]]) -> Iterator[str]:
+    """Notices that left under several Message-IDs. Two alike are right only where a customer wrote twice: one a mail."""
+    later = {case["id"]: len(case["message_ids"]) - 1 for case in found}
+    for (_, subject, _), times in Counter(sent.values()).items():
+        case = next((number for number in later if number in subject), "")
+        allowed = max(1, later.get(case, 1)) if "the customer" in subject else 1
+        if times > allowed:
+            yield f"a notice left under {times} Message-IDs: {subject}"
 
 
 def work(folder: Path) -> None:
@@ -298,7 +306,7 @@ def report(tally: Tally) -> str:
     verdict = "whole" if not tally.wrong else f"BROKEN: {'; '.join(tally.wrong[:5])}"
     day = f"{datetime.now(UTC):%Y-%m-%d}"  # noqa: TID251 - the day of the measurement
     return (
-        f"| {day} | {tally.seconds / 60:.0f} min, seed {tally.seed} | {tally.delivered} | {faults} | {tally.cycles} | "
+        f"| {day} | {tally.seconds / 60:.1f} min, seed {tally.seed} | {tally.delivered} | {faults} | {tally.cycles} | "
         f"{tally.cases} | {tally.notices} ({tally.sent_again} sent again) | {verdict} |"
     )
 

@@ -153,7 +153,7 @@ def test_a_question_puts_the_case_on_hold_at_most_twice_and_a_promise_beside_it_
     room.customer("Another parcel never came.", MONDAY, number=50, sender="B <b@example.org>")
     room.reply(
         "Please send us the receipt. I will look into it by Friday.",
-        MONDAY + timedelta(days=3, hours=3),
+        later,
         to="b@example.org",
         answers=50,
     )
