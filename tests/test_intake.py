@@ -95,7 +95,9 @@ def test_two_hundred_mails_come_in_and_a_second_run_adds_nothing(box: Box, tmp_p
 
 
 def test_every_open_case_has_an_owner_and_a_next_deadline(box: Box, tmp_path: Path) -> None:
-    broken = b"X-Nothing: else\r\n\r\n" if box.account.name == "cyrus" else b"\xff no header"  # Cyrus takes no such mail
+    broken = (
+        b"X-Nothing: else\r\n\r\n" if box.account.name == "cyrus" else b"\xff no header"
+    )  # Cyrus takes no such mail
     box.deliver(letter(1), letter(2, "I was charged twice."), letter(3, "What are your opening hours?"), broken)
     box.furnish(tmp_path, notices="off")
     with desk_in(tmp_path) as desk:

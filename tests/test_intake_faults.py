@@ -375,6 +375,38 @@ def test_a_mail_that_a_person_takes_away_between_search_and_fetch_is_noted_as_go
         assert reconcile(desk)[0]["missing"] == 0
 
 
+# -- marks -----------------------------------------------------------------------------------------------------------
+
+
+MOVES = {"a MOVE": "IMAP4rev1 UIDPLUS MOVE AUTH=PLAIN", "a COPY": "IMAP4rev1 UIDPLUS AUTH=PLAIN"}
+
+
+@pytest.mark.parametrize("way", MOVES)
+def test_a_move_that_breaks_off_costs_no_case_and_is_made_good_by_the_next_look(way: str, tmp_path: Path) -> None:
+    """Also the destination is made where it is missing; and no mail lies there twice."""
+    verb = "UID MOVE" if way == "a MOVE" else "UID STORE"  # a COPY that is done, its originals still there
+    with (
+        FaultServer(capabilities=MOVES[way]) as server,
+        faulty_desk(tmp_path, server, mode="dedicated") as (desk, clock),
+    ):
+        server.on(verb, fault.close)
+        first = looks(desk, clock, 1)[0]
+        assert first["mailboxes"][0]["marked"] == 0 and first["mailboxes"][0]["errors"]
+        assert len(in_cases(desk)) == MAILS
+        assert "Quarantine" in server.folders
+        looks(desk, clock, 1)
+        assert (len(server.mails), len(server.folders["Processed"])) == (0, MAILS)
+        assert {m.raw for m in server.folders["Processed"].values()} == {letter(n) for n in range(1, MAILS + 1)}
+        assert len(in_cases(desk)) == MAILS
+
+
+def test_a_mailbox_that_keeps_no_keywords_is_no_error(tmp_path: Path) -> None:
+    with FaultServer() as server, faulty_desk(tmp_path, server, mode="shared") as (desk, clock):
+        server.on("UID STORE", fault.no("[READ-ONLY] not here"), times=None)
+        looks(desk, clock, 2)
+        assert_all_in_once(desk, Outcome())
+
+
 # -- our own side ----------------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,9 @@ def shown(folder: Path) -> str:
 def test_it_stops_within_ten_seconds_and_comes_back_after_kill_9(furnished: Path, imap_server: ImapServer) -> None:
     port = processes_port()
     with serving(furnished, "--every", "3600", "--metrics", str(port)) as first:
-        assert wait_for(lambda: first.poll() is not None or "Z intake ok" in shown(furnished), 200), shown(furnished)[-3000:]
+        assert wait_for(lambda: first.poll() is not None or "Z intake ok" in shown(furnished), 200), shown(furnished)[
+            -3000:
+        ]
         assert re.search(r"\d\d:\d\d:\d\dZ intake ok, [\d.]+ s: 3 found, 3 stored, 3 opened", shown(furnished))
         assert "healthy 1" in fetched(port, "metrics") and fetched(port, "healthz") == "ok\n"
         second = triage(furnished, "serve")

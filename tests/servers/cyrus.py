@@ -61,6 +61,7 @@ def server() -> Iterator[Cyrus]:
             [root / "usr/lib/cyrus/bin/master", "-C", base / "imapd.conf", "-M", base / "cyrus.conf",
              "-p", base / "run/master.pid", "-L", base / "log.txt"],
             env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,  # when it ends, master sends SIGTERM to its whole process group
         )  # fmt: skip
         wait_for(port, process)
         yield Cyrus(port)

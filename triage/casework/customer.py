@@ -84,9 +84,7 @@ def card(cases: Iterable[Case], wishes: Sequence[str]) -> Customer:
 def _known(case: Case) -> Known:
     outcome = case.closings[-1].outcome if case.status is Status.CLOSED and case.closings else ""
     label = (case.complaint_type or case.disposition.value).replace("_", " ")
-    return Known(
-        case.number, label, case.status.value.replace("_", " "), outcome, case.received_at, case.urgency.word
-    )
+    return Known(case.number, label, case.status.value.replace("_", " "), outcome, case.received_at, case.urgency.word)
 
 
 def repeated(case: Case, others: Iterable[Case]) -> Case | None:

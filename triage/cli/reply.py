@@ -86,7 +86,13 @@ def promise(
         raise Misuse(f"{verb!r} is nothing a promise can become.", fix=f"Use one of {', '.join(ledger.VERBS)}.")
     with open_desk() as desk:
         done = ledger.settle(
-            desk, promise_id, verb, actor=by or _me(), at=parse(at) if at else None, to=parse(to) if to else None, why=why
+            desk,
+            promise_id,
+            verb,
+            actor=by or _me(),
+            at=parse(at) if at else None,
+            to=parse(to) if to else None,
+            why=why,
         )
     emit([done]) if as_json else print(f"{done['id']}: {done['said']}")
 

@@ -29,10 +29,14 @@ def _same_customer(tx: Connection, judged: Judged, found: Threading) -> Threadin
 
     A number that the case does not know speaks of another matter, and so do two open cases: then nothing is joined.
     """
-    screening, asks = judged.screening, judged.cues.chase or judged.cues.not_fixed or judged.cues.thanks
-    if asks is None or screening.kind is not Kind.PERSON or screening.authenticated == "fail":
+    screening, cues = judged.screening, judged.cues
+    silence = any(flag.name.startswith("chased") for flag in cues.history)
+    asks = silence or any(cue is not None for cue in (cues.chase, cues.not_fixed, cues.thanks))
+    if not asks or screening.kind is not Kind.PERSON or screening.authenticated == "fail":
         return found
-    open_cases = cases.with_key(tx, "address", [screening.customer.email], open_only=True).get(screening.customer.email, [])
+    open_cases = cases.with_key(tx, "address", [screening.customer.email], open_only=True).get(
+        screening.customer.email, []
+    )
     text = f"{judged.message.subject}\n{judged.body.new_text}"
     if len(open_cases) != 1 or thread.reference_numbers(text):
         return found

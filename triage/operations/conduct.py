@@ -64,10 +64,16 @@ def _waited(desk: Desk, case: Case, now: datetime) -> Waited | None:
 def markdown(told: Mapping[str, Any]) -> list[str]:
     """The figures as lines of the report."""
     lines = ["", told["fairness_said"]]
-    lines.append(f"{told['hand_offs']} hand-offs after acceptance; in {told['several_repliers']} cases several of us answered.")
+    lines.append(
+        f"{told['hand_offs']} hand-offs after acceptance; in {told['several_repliers']} cases several of us answered."
+    )
     rows = [r for r in told["promises"] if r["kept"] + r["broken"] + r["open"]]
     if rows:
-        lines += ["", "| promises in | span | kept | broken | open | rate | done after |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| promises in | span | kept | broken | open | rate | done after |",
+            "|---|---|---|---|---|---|---|",
+        ]
     for r in rows[:20]:
         rate = "-" if r["rate"] is None else f"{r['rate']:.0%}"
         after = "-" if r["median_days"] is None else f"{r['median_days']:g} d"

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from triage.casework import notice
 from triage.casework.case import Case, Kind
 from triage.desk import Desk
+from triage.judge.cues import Cues
 from triage.judge.verdict import Reason, Verdict
 from triage.mail import screen
 from triage.mail.thread import Threading
@@ -119,14 +120,15 @@ def _from_the_customer(
             still = f", once what we promised is done ({owing} open, see `triage promises`)" if owing else ""
             _news(desk, tx, draft, judged, f"the customer thanks us; you may close the case{still}")
         return
-    chase = before.is_open and before.is_chase(at) and cues.chase is not None
+    asks = _asks_for_news(cues)
+    chase = asks is not None and before.is_open and before.is_chase(at)
     draft.add(Kind.CUSTOMER_WROTE, at, {"sender": sender, "why": how}, mail_id=mail.id, key=f"wrote:{mail.id}")
     if before.status is Status.CLOSED:
         _came_back(draft, mail, judged)
     if new_flags:
         draft.add(Kind.FLAGGED, at, {"flags": new_flags}, mail_id=mail.id)
-    if chase and cues.chase is not None:
-        _chased(draft, mail, cues.chase.evidence, judged)
+    if chase and asks is not None:
+        _chased(draft, mail, asks, judged)
     if raised is not None and raised.urgency > draft.case.urgency:
         data = {"urgency": raised.urgency.word, "basis": "content", "why": raised.why}
         draft.add(Kind.URGENCY_SET, at, data, mail_id=mail.id)
@@ -152,6 +154,13 @@ def _came_back(draft: Draft, mail: Waiting, judged: Judged) -> None:
     if draft.case.urgency < Urgency.URGENT:
         data = {"urgency": "urgent", "basis": "reopened", "why": "the customer came back"}
         draft.add(Kind.URGENCY_SET, at, data, mail_id=mail.id)
+
+
+def _asks_for_news(cues: Cues) -> tuple[str, ...] | None:
+    """The words that ask for news or speak of silence; None where there are none."""
+    if cues.chase is not None:
+        return cues.chase.evidence
+    return next((flag.evidence for flag in cues.history if flag.name.startswith("chased")), None)
 
 
 def _chased(draft: Draft, mail: Waiting, evidence: tuple[str, ...], judged: Judged) -> None:
