@@ -76,7 +76,7 @@ This customer
 What to type
   triage accept C-2026-000007                               you take it
   triage replied C-2026-000007 --channel phone              you answered by phone
-  triage assign C-2026-000007 NAME --reason ...             somebody else must have it
+  triage assign C-2026-000007 --to NAME --why ...           somebody else must have it
   triage close C-2026-000007 --outcome upheld --cause ...   it is put right
 """
     )
@@ -197,7 +197,7 @@ def test_a_forward_names_the_mail_and_does_not_copy_it() -> None:
                        "complaints", "INBOX")  # fmt: skip
     found = notice.forward(mail, OWNER, "Europe/London")
     assert (found.key, found.case_id) == ("forward:m12", None)
-    assert "<a@b>" in found.text and "Corrections/complaint" in found.text
+    assert "<a@b>" in found.text and "triage correct --mail m12" in found.text
 
 
 def test_a_digest_counts_and_lists_with_numbers_only_for_restricted_cases() -> None:

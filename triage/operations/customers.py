@@ -19,7 +19,7 @@ from triage.words import Status, Urgency
 from triage.world.store import cases
 
 WISH = "Contact wish: "  # how a note about it begins
-_MOST = 200  # cases of one customer that are looked at
+_MOST = 40  # cases of one customer that a card looks at, the newest
 
 
 def _cases_of(tx: Connection, address: str) -> tuple[list[Case], list[str]]:
