@@ -83,7 +83,7 @@ def quick_desk(
     found = settings.load(place, data, {"TRIAGE_SECRET": "s" * 40})
     database = Database(f"sqlite:///{data / 'triage.db'}")
     desk = Desk(found, conf, now, database, reached, READER)
-    desk.inbox = connect  # type: ignore
+    desk.inbox = connect
     fake(desk)
     try:
         yield desk

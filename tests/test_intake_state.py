@@ -247,7 +247,7 @@ def _kill(desk: Desk) -> NoReturn:
     def gone(*_: Any) -> NoReturn:
         raise Crash
 
-    desk.database.write = desk.database.read = gone  # type: ignore
+    desk.database.write = desk.database.read = gone
     raise Crash
 
 
