@@ -25,6 +25,7 @@ from tests.fuzz import FUZZED
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- make proof -->", "<!-- end of make proof -->"  # the rest of the page is the soak's
 SERVERS = ("pymap", "dovecot", "cyrus", "courier")
 INTAKE = ("tests/test_intake.py", "tests/test_intake_faults.py", "tests/test_crash.py", "tests/test_intake_state.py")
 
@@ -63,10 +64,11 @@ def read(path: Path) -> list[Ran]:
     return found
 
 
-def page(ran: Sequence[Ran]) -> str:
-    """docs/reliability.md"""
+def section(ran: Sequence[Ran]) -> str:
+    """The part of docs/reliability.md that the proofs write."""
     bits = [
-        "# Reliability: what was proved, and how",
+        BEGIN,
+        "# Reliability, as proved",
         "",
         "Written by `make proof` (`python -m tests.proof`). Every figure is of the run named here; nothing is carried over.",
         "",
@@ -74,9 +76,16 @@ def page(ran: Sequence[Ran]) -> str:
         f"{sum(r.result == 'passed' for r in ran)} tests passed, {sum(r.result == 'failed' for r in ran)} failed, "
         f"{sum(r.result == 'skipped' for r in ran)} skipped, {sum(r.seconds for r in ran) / 60:.0f} minutes.",
         "",
-        *_kills(ran), *_servers(ran), *_faults(ran), *_stories(ran), *_fuzz(), *_left_out(ran),
+        *_kills(ran), *_servers(ran), *_faults(ran), *_stories(ran), *_fuzz(), *_left_out(ran), END,
     ]  # fmt: skip
-    return "\n".join(bits).rstrip() + "\n"
+    return "\n".join(bits) + "\n"
+
+
+def placed(page: str, part: str) -> str:
+    """The page with this part in place of the old one, or at its end."""
+    before, mark, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2] if mark else ""
+    return (before.rstrip() + "\n\n" + part + after.lstrip("\n")).lstrip("\n")
 
 
 def _figures(ran: Iterable[Ran], name: str) -> list[list[str]]:
@@ -172,7 +181,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     ran = [one for path in given.files or run(given.fuzz_minutes) for one in read(path)]
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(ran), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    PAGE.write_text(placed(page, section(ran)), encoding="utf-8")
     print(f"{len(ran)} tests; {PAGE.relative_to(ROOT)} is written")
     return 1 if any(one.result == "failed" for one in ran) else 0
 

@@ -164,7 +164,7 @@ class Evaluated:
         """The figures for people."""
         lines = [f"{self.model}, {self.report.get('mails')} mails it was not trained on"]
         for name, rate in self.report.get("rates", {}).items():
-            value = rate.get("value") if isinstance(rate, Mapping) else rate
+            value = rate.get("rate") if isinstance(rate, Mapping) else rate
             low, high = (rate.get("low"), rate.get("high")) if isinstance(rate, Mapping) else (None, None)
             interval = f"  ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
             lines.append(
