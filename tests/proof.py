@@ -27,7 +27,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- make proof -->", "<!-- end of make proof -->"  # the rest of the page is the soak's
 SERVERS = ("pymap", "dovecot", "cyrus", "courier")
-INTAKE = ("tests/test_intake.py", "tests/test_intake_faults.py", "tests/test_crash.py", "tests/test_intake_state.py")
+INTAKE = tuple(
+    f"tests/test_{name}.py"
+    for name in ("intake", "intake_faults", "intake_trouble", "intake_state", "take_in", "crash")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def section(ran: Sequence[Ran]) -> str:
     """The part of docs/reliability.md that the proofs write."""
     bits = [
         BEGIN,
-        "# Reliability, as proved",
+        "## As proved",
         "",
         "Written by `make proof` (`python -m tests.proof`). Every figure is of the run named here; nothing is carried over.",
         "",
@@ -104,7 +107,7 @@ def _kills(ran: Sequence[Ran]) -> list[str]:
     rows = [(name, *numbers) for name, numbers in sorted(sums.items())]
     heads = ["database", "rounds", "kills", "mails", "lost", "cases doubled", "notices under two ids", "under one id"]
     return [
-        "## Killed at random moments",
+        "### Killed at random moments",
         "",
         "A cycle (IMAP, register, notices by SMTP) is killed by SIGKILL at a random moment of its run, again and again, new "
         "mail in between; then one is left alone, and everything is counted. A notice may leave twice under the same "
@@ -120,7 +123,7 @@ def _servers(ran: Sequence[Ran]) -> list[str]:
         if one.file == "test_intake" and one.parameter in SERVERS:
             by_title[one.title][one.parameter] = {"passed": "holds"}.get(one.result, one.result)
     rows = [(title, *(results.get(server, "not run") for server in SERVERS)) for title, results in by_title.items()]
-    return ["## Server by server", "", *_table(["what holds", *SERVERS], rows)]
+    return ["### Server by server", "", *_table(["what holds", *SERVERS], rows)]
 
 
 def _faults(ran: Sequence[Ran]) -> list[str]:
@@ -130,18 +133,18 @@ def _faults(ran: Sequence[Ran]) -> list[str]:
     ]
     heads = ["the fault server", "twelve mails", "cases", "of them stand-ins"]
     others = [
-        (one.title, {"passed": "holds"}.get(one.result, one.result))
+        (f"{one.title} ({one.parameter})" if one.parameter else one.title, {"passed": "holds"}.get(one.result, one.result))
         for one in ran
-        if one.file == "test_intake_faults" and not one.figures
+        if one.file in ("test_intake_faults", "test_intake_trouble", "test_take_in") and not one.figures
     ]
-    return ["## Fault by fault", "", *_table(heads, rows), *_table(["and also", ""], others)]
+    return ["### Fault by fault", "", *_table(heads, rows), *_table(["and also", ""], others)]
 
 
 def _stories(ran: Sequence[Ran]) -> list[str]:
     rows = _figures(ran, "stories")
     told = " and ".join(f"{count} stories of up to {steps} steps" for count, steps in rows) or "not run"
     return [
-        "## Any order of things",
+        "### Any order of things",
         "",
         "Deliveries, redeliveries, moves, deletions, flags, folders made anew, crashes at a step, a second run cutting in, "
         f"a clock that steps back, in random order on a real server: {told}. After each run every mail that was ever "
@@ -155,12 +158,12 @@ def _fuzz() -> list[str]:
     hours, mails = sum(run["minutes"] for run in runs) / 60, sum(run["mails"] for run in runs)
     rows = [(r["seed"], r["minutes"], r["mails"], r["mib"], r["slowest_cpu_seconds"], len(r["crashes"])) for r in runs]
     heads = ["seed", "minutes", "mails", "MiB", "slowest mail, CPU seconds", "places that broke"]
-    return ["## Fuzzing", "", f"{hours:.1f} hours, {mails} mails in all (docs/fuzzed.jsonl).", "", *_table(heads, rows)]
+    return ["### Fuzzing", "", f"{hours:.1f} hours, {mails} mails in all (docs/fuzzed.jsonl).", "", *_table(heads, rows)]
 
 
 def _left_out(ran: Sequence[Ran]) -> list[str]:
     missed = [(f"{one.title} {one.parameter}".strip(), one.result, one.why) for one in ran if one.result != "passed"]
-    return ["## Not shown", "", *_table(["test", "result", "why"], missed)] if missed else []
+    return ["### Not shown", "", *_table(["test", "result", "why"], missed)] if missed else []
 
 
 def run(fuzz_minutes: float) -> list[Path]:

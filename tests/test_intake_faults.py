@@ -6,86 +6,34 @@ that can be had is in the register exactly once, nothing on the server changes, 
 
 from __future__ import annotations
 
-import errno
-import os
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.quickroom import Clock, Connect, quick_desk
-from tests.room import NOW, letter
+from tests.faultdesk import (
+    BODY,
+    MAILS,
+    POISON,
+    SIZES,
+    Outcome,
+    assert_all_in_once,
+    emptied,
+    faulty_desk,
+    in_cases,
+    looks,
+    numbered_anew,
+    of,
+)
+from tests.room import letter
 from tests.servers import fault
 from tests.servers.fault import Fault, FaultServer, Session
-from triage.desk import Desk
-from triage.errors import DatabaseUnavailable
 from triage.operations import cycle, look
 from triage.operations.collect import collect
 from triage.operations.reconcile import reconcile
 from triage.operations.round import RECONNECTS
-from triage.world import inbox
-from triage.world.store import folders, mails
-
-MAILS, POISON = 12, 7
-BODY, SIZES = "RFC822.SIZE BODY", "INTERNALDATE"  # what tells the two FETCH commands apart
-
-
-@contextmanager
-def faulty_desk(folder: Path, server: FaultServer, **changes: Any) -> Iterator[tuple[Desk, Clock]]:
-    """A desk that reads the fault server, with its short timeouts."""
-    server.mails.update({uid: fault.Mail(letter(uid), "20-Nov-2026 14:00:00 +0000") for uid in range(1, MAILS + 1)})
-    clock = Clock()
-    with quick_desk(folder, reading(server), now=clock, **changes) as desk:
-        yield desk, clock
-
-
-def reading(server: FaultServer) -> Connect:
-    """How a desk reaches the server."""
-    limits = replace(server.account.limits, piece_octets=128)
-    return lambda _mailbox: inbox.open(replace(server.account, limits=limits))
-
-
-def of(uid: int, what: str, trouble: Fault, times: int = 1000) -> Fault:
-    """The trouble, whenever this mail is among those asked for and `what` is asked of it."""
-    left = times
-
-    async def only(session: Session, tag: bytes, verb: str, args: str) -> bool:
-        nonlocal left
-        which, _, items = args.partition(" ")
-        if left and what in items and uid in session.chosen(which):
-            left -= 1
-            return await trouble(session, tag, verb, args)
-        return False
-
-    return only
-
-
-def numbered_anew(value: int, then: Fault) -> Fault:
-    """The folder gets another UIDVALIDITY at this moment."""
-
-    async def changed(session: Session, tag: bytes, verb: str, args: str) -> bool:
-        session.server.uidvalidity["INBOX"] = value
-        return await then(session, tag, verb, args)
-
-    return changed
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """After `runs` looks, fifteen minutes apart: mails in cases, stand-ins, and how the first look ended."""
-
-    runs: int = 1
-    cases: int = MAILS
-    stand_ins: int = 0
-    first: str = ""  # "", temporary, permanent
-    at_once: int = MAILS  # mails in cases after the first look
-
+from triage.world.store import folders
 
 HUGE = "* SEARCH " + " ".join(str(n) for n in range(10_000_000, 10_130_000))  # 1.1 MB, none of it asked for
 
@@ -101,7 +49,7 @@ ONCE: dict[str, tuple[str, Fault, Outcome]] = {
     "literal announced too short": ("UID FETCH", of(1, BODY, fault.wrong_literal(-5), 1), Outcome()),
     "UID left out of a reply": ("UID FETCH", of(1, BODY, fault.omit(POISON), 1), Outcome(2, at_once=MAILS - 1)),
     "body NIL": ("UID FETCH", of(1, BODY, fault.body(None), 1), Outcome(2, at_once=0)),
-    "body empty": ("UID FETCH", of(1, BODY, fault.body(b"\0"[:0] or None), 1), Outcome(2, at_once=0)),
+    "body empty": ("UID FETCH", of(1, BODY, emptied(b"{0}\r\n"), 1), Outcome(2, at_once=0)),
     "unsolicited FETCH": (
         "UID FETCH",
         of(1, BODY, fault.also_says("* 2 FETCH (FLAGS (\\Seen))", "* 99 EXISTS", "* 3 FETCH (UID 99 BODY[] NIL)"), 1),
@@ -134,7 +82,8 @@ ONCE: dict[str, tuple[str, Fault, Outcome]] = {
 ALWAYS: dict[str, tuple[Fault, Outcome]] = {
     "one mail always refused": (of(POISON, "BODY", fault.no("broken")), Outcome(3, MAILS, 1, at_once=MAILS - 1)),
     "one mail never in a reply": (of(POISON, "BODY", fault.omit(POISON)), Outcome(3, MAILS, 1, at_once=MAILS - 1)),
-    "one mail always NIL": (of(POISON, "BODY.PEEK[]", fault.omit(POISON)), Outcome(3, MAILS, 1, at_once=MAILS - 1)),
+    "one mail always NIL": (of(POISON, "BODY", emptied(b"NIL", POISON)), Outcome(3, MAILS, 1, at_once=MAILS - 1)),
+    "one mail always empty": (of(POISON, "BODY", emptied(b"{0}\r\n", POISON)), Outcome(3, MAILS, 1, at_once=MAILS - 1)),
     "one mail without a size": (of(POISON, "", fault.omit(POISON)), Outcome(3, MAILS, 1, at_once=MAILS - 1)),
     "one mail always cuts the line": (of(POISON, "BODY", fault.close), Outcome(9, MAILS, 1, "temporary", 6)),
     "one mail always cuts its literal": (
@@ -142,30 +91,6 @@ ALWAYS: dict[str, tuple[Fault, Outcome]] = {
     ),
     "one mail only comes in pieces": (of(POISON, BODY, fault.no("too large for me")), Outcome()),
 }  # fmt: skip
-
-
-def looks(desk: Desk, clock: Clock, count: int) -> list[dict[str, Any]]:
-    """So many looks, fifteen minutes apart."""
-    done = []
-    for _ in range(count):
-        done.append(cycle.intake(desk).as_json())
-        clock.forward(minutes=15)
-    return done
-
-
-def in_cases(desk: Desk) -> Counter[str]:
-    """Message-ID -> on how many cases it stands."""
-    return Counter(one for case in look.cases(desk, everything=True) for one in case["message_ids"] if one)
-
-
-def assert_all_in_once(desk: Desk, expected: Outcome) -> None:
-    row = reconcile(desk)[0]
-    assert (row["missing"], row["waiting"], row["errors"]) == (0, 0, [])
-    assert row["on_server"] == MAILS
-    assert row["quarantined"] == expected.stand_ins
-    found = in_cases(desk)
-    assert not found or max(found.values()) == 1
-    assert len(look.cases(desk, everything=True)) == expected.cases
 
 
 @pytest.mark.parametrize("name", ONCE)
@@ -308,6 +233,17 @@ def test_a_folder_numbered_anew_is_read_again_by_content_and_told_to_a_person(tm
         assert Counter(n["kind"] for n in look.notices(desk, 99))["alarm"] == 1
 
 
+def test_a_folder_numbered_anew_between_two_connections_is_begun_again_in_the_same_look(tmp_path: Path) -> None:
+    """No UID that was learnt before the line broke is used after it."""
+    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
+        server.on("UID FETCH", of(1, BODY, numbered_anew(42, fault.close), 1), times=None)
+        box = looks(desk, clock, 1)[0]["mailboxes"][0]
+        assert (box["new_epochs"], box["reconnects"], box["found"]) == (1, 1, 2 * MAILS)
+        with desk.database.read() as tx:
+            (at,) = folders.every(tx)
+            assert (at.uidvalidity, folders.tally(tx, at)) == (42, {"stored": MAILS})
+
+
 def test_uids_used_again_for_other_mail_are_noticed_though_uidvalidity_stays(tmp_path: Path) -> None:
     """A server that gives out the lowest free UID: three mails expunged, three others under their numbers. Count and
     UIDNEXT are as before, so the hourly comparison is what sees it."""
@@ -373,156 +309,3 @@ def test_a_mail_that_a_person_takes_away_between_search_and_fetch_is_noted_as_go
         box = looks(desk, clock, 1)[0]["mailboxes"][0]
         assert (box["opened"], box["vanished"], box["unfetchable"]) == (MAILS - 1, 1, 0)
         assert reconcile(desk)[0]["missing"] == 0
-
-
-# -- marks -----------------------------------------------------------------------------------------------------------
-
-
-MOVES = {"a MOVE": "IMAP4rev1 UIDPLUS MOVE AUTH=PLAIN", "a COPY": "IMAP4rev1 UIDPLUS AUTH=PLAIN"}
-
-
-@pytest.mark.parametrize("way", MOVES)
-def test_a_move_that_breaks_off_costs_no_case_and_is_made_good_by_the_next_look(way: str, tmp_path: Path) -> None:
-    """Also the destination is made where it is missing; and no mail lies there twice."""
-    verb = "UID MOVE" if way == "a MOVE" else "UID STORE"  # a COPY that is done, its originals still there
-    with (
-        FaultServer(capabilities=MOVES[way]) as server,
-        faulty_desk(tmp_path, server, mode="dedicated") as (desk, clock),
-    ):
-        server.on(verb, fault.close)
-        first = looks(desk, clock, 1)[0]
-        assert first["mailboxes"][0]["marked"] == 0 and first["mailboxes"][0]["errors"]
-        assert len(in_cases(desk)) == MAILS
-        assert "Quarantine" in server.folders
-        looks(desk, clock, 1)
-        assert (len(server.mails), len(server.folders["Processed"])) == (0, MAILS)
-        assert {m.raw for m in server.folders["Processed"].values()} == {letter(n) for n in range(1, MAILS + 1)}
-        assert len(in_cases(desk)) == MAILS
-
-
-def test_a_mailbox_that_keeps_no_keywords_is_no_error(tmp_path: Path) -> None:
-    with FaultServer() as server, faulty_desk(tmp_path, server, mode="shared") as (desk, clock):
-        server.on("UID STORE", fault.no("[READ-ONLY] not here"), times=None)
-        looks(desk, clock, 2)
-        assert_all_in_once(desk, Outcome())
-
-
-# -- our own side ----------------------------------------------------------------------------------------------------
-
-
-def test_a_run_whose_lease_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
-    """The zombie wakes up after its fetch; another desk has done the work meanwhile."""
-    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
-        woken: list[str] = []
-
-        def reached(step: str) -> None:
-            if step == "6 fetched" and not woken:
-                woken.append(step)
-                with quick_desk(tmp_path, reading(server), now=clock) as other:
-                    assert cycle.intake(other).as_json()["mailboxes"][0]["opened"] == MAILS
-
-        desk.reached = reached
-        box = cycle.intake(desk).as_json()
-        assert woken and box["exit_code"] == 0
-        assert (box["mailboxes"][0]["stored"], box["mailboxes"][0]["opened"]) == (0, 0)
-        with desk.database.read() as tx:
-            (at,) = folders.every(tx)
-        assert (at.failures, at.circuit) == (0, None)
-        desk.reached = lambda step: None
-        assert_all_in_once(desk, Outcome())
-
-
-@pytest.mark.parametrize("step", ["2 epoch", "5 facts", "6 fetched", "10 committed"])
-def test_a_clock_that_steps_back_loses_nothing_and_stops_nothing(tmp_path: Path, step: str) -> None:
-    """Two days back, in the middle of a run; then two days forward again."""
-    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
-
-        def back(reached: str) -> None:
-            if reached == step:
-                clock.now = NOW - timedelta(days=2)
-
-        desk.reached = back
-        looks(desk, clock, 2)
-        assert_all_in_once(desk, Outcome())
-        server.arrive(MAILS + 1, letter(MAILS + 1))
-        looks(desk, clock, 1)
-        clock.now = NOW + timedelta(hours=3)
-        looks(desk, clock, 1)
-        assert len(in_cases(desk)) == MAILS + 1
-
-
-def test_a_back_off_written_by_a_clock_that_was_ahead_does_not_last_for_ever(tmp_path: Path) -> None:
-    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
-        clock.now = NOW + timedelta(days=300)
-        server.on("UID FETCH", fault.no("[THROTTLED] slow down"))
-        looks(desk, clock, 1)
-        clock.now = NOW
-        looks(desk, clock, 1)
-        assert_all_in_once(desk, Outcome())
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", _failing(number))
-            first = looks(desk, clock, 1)[0]
-        assert first["exit_code"] == 75 and "Free some space" in first["mailboxes"][0]["errors"][0]
-        assert look.cases(desk) == []
-        looks(desk, clock, 1)
-        assert_all_in_once(desk, Outcome())
-
-
-def _failing(number: int) -> Callable[[int], None]:
-    def fsync(descriptor: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return fsync
-
-
-def test_a_database_that_is_busy_for_too_long_stops_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
-        other = sqlite3.connect(tmp_path / "data" / "triage.db", isolation_level=None)
-
-        def busy(step: str) -> None:
-            if step == "6 fetched":
-                other.execute("BEGIN IMMEDIATE")
-
-        desk.reached = busy
-        desk.database.engine.dispose()
-        _impatient(desk)
-        with pytest.raises(DatabaseUnavailable):
-            cycle.intake(desk)
-        other.execute("ROLLBACK")
-        desk.reached = lambda step: None
-        clock.forward(minutes=4)  # the lease that could not be given back runs out after three
-        looks(desk, clock, 1)
-        assert_all_in_once(desk, Outcome())
-
-
-def _impatient(desk: Desk) -> None:
-    from sqlalchemy import event
-
-    @event.listens_for(desk.database.engine, "connect")
-    def _(dbapi: sqlite3.Connection, _record: object) -> None:
-        dbapi.execute("PRAGMA busy_timeout=50")
-
-
-def test_a_mail_whose_stored_bytes_differ_from_the_servers_is_found_by_comparing_content(tmp_path: Path) -> None:
-    with FaultServer() as server, faulty_desk(tmp_path, server) as (desk, clock):
-        looks(desk, clock, 1)
-        assert reconcile(desk, content=True)[0]["differs"] == 0
-        server.mails[POISON].raw = letter(POISON, "Something else altogether.")
-        row = reconcile(desk, content=True)[0]
-        assert (row["differs"], row["errors"]) == (1, [f"UIDs whose text is not the stored one: [{POISON}]"])
-
-
-def test_no_run_takes_in_more_than_its_limit_and_the_rest_follows(tmp_path: Path) -> None:
-    with FaultServer() as server, faulty_desk(tmp_path, server, limits={"run_messages": 5}) as (desk, clock):
-        taken = [look["mailboxes"][0]["opened"] for look in looks(desk, clock, 4)]
-        assert taken == [5, 5, 2, 0]
-        assert_all_in_once(desk, Outcome())
-        with desk.database.read() as tx:
-            assert mails.tally(tx) == {"case": MAILS}
