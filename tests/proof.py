@@ -133,7 +133,10 @@ def _faults(ran: Sequence[Ran]) -> list[str]:
     ]
     heads = ["the fault server", "twelve mails", "cases", "of them stand-ins"]
     others = [
-        (f"{one.title} ({one.parameter})" if one.parameter else one.title, {"passed": "holds"}.get(one.result, one.result))
+        (
+            f"{one.title} ({one.parameter})" if one.parameter else one.title,
+            {"passed": "holds"}.get(one.result, one.result),
+        )
         for one in ran
         if one.file in ("test_intake_faults", "test_intake_trouble", "test_take_in") and not one.figures
     ]
@@ -158,7 +161,13 @@ def _fuzz() -> list[str]:
     hours, mails = sum(run["minutes"] for run in runs) / 60, sum(run["mails"] for run in runs)
     rows = [(r["seed"], r["minutes"], r["mails"], r["mib"], r["slowest_cpu_seconds"], len(r["crashes"])) for r in runs]
     heads = ["seed", "minutes", "mails", "MiB", "slowest mail, CPU seconds", "places that broke"]
-    return ["### Fuzzing", "", f"{hours:.1f} hours, {mails} mails in all (docs/fuzzed.jsonl).", "", *_table(heads, rows)]
+    return [
+        "### Fuzzing",
+        "",
+        f"{hours:.1f} hours, {mails} mails in all (docs/fuzzed.jsonl).",
+        "",
+        *_table(heads, rows),
+    ]
 
 
 def _left_out(ran: Sequence[Ran]) -> list[str]:
