@@ -1,11 +1,10 @@
 """Plain words -> one sparse row that every head of the classifier shares.
 
-Four kinds of features: words and pairs of words; concepts and pairs of concepts (`triage.judge.concepts`); the
-letters of the
-words (3 to 5 at a time, with their ends), which carry typos and inflection; and the mean of what the words mean
-(`triage.judge.meaning`). Each kind has length 1 before its weight, so that a long mail speaks no louder than a short
-one.
-A word that training never met is read as the known word one typo away.
+Five kinds of features: words and pairs of words; concepts and pairs of concepts (`triage.judge.concepts`); the letters of
+the words (3 to 5 at a time, with their ends), which carry typos and inflection; the mean of what the words mean
+(`triage.judge.meaning`); and, in a semantic model, what its sentences mean (`triage.judge.encoder`). Each kind has length 1
+before its weight, so that a long mail speaks no louder than a short one. A word that training never met is read as the known
+word one typo away.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from triage.judge import meaning, wording
+from triage.judge import encoder, meaning, wording
 from triage.judge.concepts import FRAME, stream
 
 KINDS = ("word", "concept", "letters")  # in this order of columns; the numbers of the meaning come last
@@ -35,12 +34,19 @@ class Analysis(NamedTuple):
 
     words: list[str]
     concepts: list[tuple[int, str]]  # (place of the word, concept)
+    sentences: NDArray[np.float32] | None = None  # (encoder.WIDTH,), only where a semantic model reads
 
 
 def analyse(subject: str, text: str, language: str) -> Analysis:
     """Read a mail's own words, masked, and find the concepts in them."""
     words = wording.words(subject, text, language)
     return Analysis(words, stream(words, language))
+
+
+def with_sentences(analyses: Sequence[Analysis], texts: Sequence[tuple[str, str, str]]) -> list[Analysis]:
+    """The analyses with what their sentences mean; `texts` are (subject, text, language) of each."""
+    encoded = encoder.encode([wording.sentences(*one) for one in texts])
+    return [one._replace(sentences=row) for one, row in zip(analyses, encoded, strict=True)]
 
 
 def word_features(words: Sequence[str]) -> Iterable[str]:
@@ -89,6 +95,9 @@ class Features:
     weight: NDArray[np.float32]  # a column of the vocabulary: inverse document frequency, 1 + log(...)
     share: dict[str, float]  # kind, or "meaning" -> how loudly it speaks; 0 or absent: not at all
     middle: NDArray[np.float32]  # (meaning.SIZE,) the mean meaning of the training mail
+    centre: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros(encoder.WIDTH, dtype=np.float32)
+    )  # of sentences
     _near: dict[str, str] | None = field(default=None, repr=False)
     _letters: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False)
     _spelt: dict[str, str] = field(default_factory=dict, repr=False)
@@ -97,7 +106,13 @@ class Features:
     @property
     def width(self) -> int:
         """The number of columns."""
-        return len(self.weight) + (meaning.SIZE if self.share.get("meaning") else 0)
+        meant = meaning.SIZE if self.share.get("meaning") else 0
+        return len(self.weight) + meant + (encoder.WIDTH if self.semantic else 0)
+
+    @property
+    def semantic(self) -> bool:
+        """Whether the sentences are read too: analyses must carry them."""
+        return bool(self.share.get("sentence"))
 
     @property
     def shown(self) -> int:
@@ -146,7 +161,18 @@ class Features:
             raw = self.meanings(spelt)
             known = np.linalg.norm(raw, axis=1, keepdims=True) > 0
             parts.append(sparse.csr_matrix(unit(np.where(known, unit(raw) - self.middle, 0.0)) * self.share["meaning"]))
+        if self.semantic:
+            parts.append(sparse.csr_matrix(self._sentences(analyses) * self.share["sentence"]))
         return sparse.hstack(parts, format="csr", dtype=np.float32)
+
+    def _sentences(self, analyses: Sequence[Analysis]) -> NDArray[np.float32]:
+        """(mails, encoder.WIDTH): each of the three readings seen from the centre of the training mail, length 1 in all."""
+        raw = stacked(analyses)
+        known = np.abs(raw).sum(axis=1, keepdims=True) > 0
+        away = np.where(known, raw - self.centre, 0.0).reshape(len(raw), -1, encoder.SIZE)
+        length = np.linalg.norm(away, axis=2, keepdims=True)
+        each = away / np.where(length > 0, length, 1.0)
+        return unit(np.asarray(each.reshape(len(raw), encoder.WIDTH), dtype=np.float32))
 
     def meanings(self, spelt: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """(mails, meaning.SIZE): the summed meaning of the words, rare words louder; zeros where no word is known."""
@@ -203,6 +229,13 @@ class Features:
             if len(self._letters) < _CACHE:
                 self._letters[word] = found
         return found
+
+
+def stacked(analyses: Sequence[Analysis]) -> NDArray[np.float32]:
+    """(mails, encoder.WIDTH): the sentences of each analysis; zeros where it carries none."""
+    nothing = np.zeros(encoder.WIDTH, dtype=np.float32)
+    rows = [nothing if one.sentences is None else one.sentences for one in analyses]
+    return np.vstack(rows) if rows else np.zeros((0, encoder.WIDTH), dtype=np.float32)
 
 
 def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

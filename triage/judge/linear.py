@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from triage.judge.classify import Prediction, Words
-from triage.judge.features import Features, analyse
+from triage.judge.features import Features, analyse, with_sentences
 from triage.words import Disposition, Urgency
 
 FloatArray = NDArray[np.float64]
@@ -70,7 +70,9 @@ class LinearModel:
         found: list[Prediction] = []
         for start in range(0, len(words), _BATCH):
             batch = words[start : start + _BATCH]
-            rows = self.features.rows([analyse(w.subject, w.text, w.language) for w in batch])
+            texts = [(w.subject, w.text, w.language) for w in batch]
+            analyses = [analyse(*text) for text in texts]
+            rows = self.features.rows(with_sentences(analyses, texts) if self.features.semantic else analyses)
             found.extend(self._predict(rows))
         return found
 

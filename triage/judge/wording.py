@@ -8,6 +8,7 @@ can still be learnt.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from triage.judge import frame
@@ -61,16 +62,59 @@ _YOU = _set(
 
 def words(subject: str, text: str, language: str) -> list[str]:
     """The plain words of subject and own text, masked; at most `LONGEST` characters are read. Time is linear."""
+    found: list[str] = []
+    for raw, plain_words in _read(subject, text, language):
+        if raw and not (plain_words == _NAMED and found and found[-1] == "maskname"):
+            found.extend(plain_words)
+    return found
+
+
+def sentences(subject: str, text: str, language: str) -> list[str]:
+    """Subject and own text as sentences for the encoder: accents and endings kept, names left out, figures and addresses
+    replaced by what they are, no sex and no formality. Never empty strings."""
+    found: list[list[str]] = [[]]
+    for raw, plain_words in _read(subject, _unwrapped(text), language):
+        if not raw:
+            found.append([])
+        elif plain_words[0] in _SPOKEN:
+            found[-1].append(_SPOKEN[plain_words[0]])
+        else:
+            found[-1].append(" ".join(plain_words) if _FOLDED.intersection(plain_words) else raw.lower())
+    return [line for line in (" ".join(filter(None, one)) for one in found) if line]
+
+
+_NAMED = ("maskname",)
+_FOLDED = frozenset(("person", "you"))
+_SPOKEN = {
+    "maskname": "", "maskaddress": "address", "masklink": "link", "maskcode": "number", "masknumber": "number",
+    "maskmoney": "amount", "maskdate": "date", "masktime": "time", "maskpercent": "percent",
+}  # fmt: skip
+_WRAPPED = 50  # a line at least so long that goes on in the next was broken by the mail program
+
+
+def _unwrapped(text: str) -> str:
+    lines: list[str] = []
+    for line in text[:LONGEST].split("\n"):
+        if lines and len(lines[-1]) >= _WRAPPED and line[:1].islower() and lines[-1][-1:] not in ".!?:":
+            lines[-1] += " " + line
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _read(subject: str, text: str, language: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each word as written with its plain words; ("", ()) where a sentence ends."""
     body = frame.without(text[:LONGEST])
     both = _PREFIX.sub("", subject[:300]) + "\n" + body
     both = _masked(both)
     known = lexicon(language)
     names = language != "de"  # where a capital inside a sentence makes a name; in German every noun has one
-    found: list[str] = []
     starts, titled = True, False
     for raw in _WORD.findall(both):
         if raw in ".!?\n":
-            starts = starts or not titled  # "Mr. Ogden" is no end of a sentence
+            if not titled:  # "Mr. Ogden" is no end of a sentence
+                yield "", ()
+            starts = starts or not titled
             continue
         capital = raw[0].isupper()
         if capital and raw in _TITLES:
@@ -78,13 +122,11 @@ def words(subject: str, text: str, language: str) -> list[str]:
             continue
         named = names and not starts and capital and _name_like(raw) and not known.knows(plain(raw))
         if named or (capital and titled):
-            if not found or found[-1] != "maskname":
-                found.append("maskname")
+            yield raw, _NAMED
         else:
-            found.extend(_split(raw))
+            yield raw, _split(raw)
             titled = False
         starts = False
-    return found
 
 
 def _masked(text: str) -> str:

@@ -54,7 +54,7 @@ _DATED = (Disposition.CASE_FOLLOWUP, Disposition.SYSTEM_NOTICE, Disposition.DATA
 def read(folder: Path) -> tuple[Example, ...]:
     """Every mail below the folder, in order of file and line. Raises ValueError with file:line on what is no example.
 
-    `group` is writer and industry: a writer's other mails about the same trade share too much to test on.
+    `group` is the writer: mails of one hand share too much to test on.
     """
     return tuple(_example(row, where) for row, where in rows(folder))
 
@@ -169,7 +169,7 @@ def _example(row: Mapping[str, Any], where: str) -> Example:
         headers["From"] = str(row["from"])
     return Example(
         id=str(row["id"]),
-        group=f"{row['writer']}/{row.get('industry', '')}",
+        group=str(row["writer"]),
         subject=str(row["subject"]),
         text=str(row["text"]),
         language=str(row["lang"]),

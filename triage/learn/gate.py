@@ -68,6 +68,16 @@ class Decision:
         }
 
 
+def both(plain: Decision, semantic: Decision) -> Decision:
+    """The decision on a folder with two models: what the semantic one shows, and whatever the plain one fails."""
+    failed = tuple(
+        replace(rule, name=f"plain.{rule.name}", why=f"without sentences: {rule.why}")
+        for rule in plain.rules
+        if rule.passed is False
+    )
+    return Decision(plain.passed and semantic.passed, (*semantic.rules, *failed))
+
+
 def check(
     candidate: Model,
     current: Model | None,

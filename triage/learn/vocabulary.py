@@ -15,6 +15,7 @@ from triage.judge.features import (
     Features,
     concept_features,
     letter_features,
+    stacked,
     unit,
     word_features,
 )
@@ -47,4 +48,6 @@ def choose(
     chosen = Features(vocabulary, np.asarray(weights, dtype=np.float32), dict(share), middle)
     if share.get("meaning"):
         middle[:] = unit(chosen.meanings([mail.words for mail in analyses])).mean(axis=0)
+    if chosen.semantic:
+        chosen.centre[:] = stacked(analyses).mean(axis=0)
     return chosen

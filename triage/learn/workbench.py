@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from triage.errors import TooLittleToLearn
+from triage.judge import encoder
 from triage.judge.classify import Model
+from triage.judge.linear import LinearModel
 from triage.learn import corpus, dataset, evaluate, gate, judged, page, train, tune
 from triage.learn.example import Example
 from triage.learn.judged import Judge
@@ -107,29 +109,29 @@ def train_model(
     name: str | None = None,
     judge: Judge | None = None,
     notes: Mapping[str, Any] | None = None,
+    semantic: bool | None = None,
 ) -> Candidate:
     """Train on `source` and the corpus, test on held-out mail, write `models_dir/<name>` with its card.
 
     `name` is the date and the data by default. The gate compares with the model in use; nothing is promoted. `notes` go
-    into the card (for example the agreement of a second labelling). Raises TooLittleToLearn, FileExistsError.
+    into the card (for example the agreement of a second labelling). `semantic`: train with sentences too (None: where the
+    encoder is installed and the data is small); report and gate are then those of the semantic part, and the plain part has
+    to pass the gate as well. Raises TooLittleToLearn, FileExistsError.
     """
     stuff = material(source, corpus_dir, seed)
-    settings = train.Settings.for_size(len(stuff.train))
-    trained = train.fit(stuff.train, seed, progress, settings)
-    model = trained.model
     folder = models_dir / (name or f"{now.astimezone(UTC):%Y%m%d}-{stuff.digest[:8]}")
-    progress("judging what was left out", 0.0)
+    if folder.exists():
+        raise FileExistsError(folder)
     known = {e.id: judged.parts(e) for e in stuff.train[: tune.MOST]} if judge is None else {}
     decide = judge or judged.by_house(known)
-    limits = tune.tune(stuff.train, trained.unseen, model.card["thresholds"], decide, progress)
-    model.name = folder.name
-    model.card = {**model.card, "name": folder.name, "thresholds": limits}
-    report = evaluate.evaluate(model, stuff.test, seed, decide) if stuff.test else {}
     current = in_use(models_dir)
-    progress("asking the gate", 0.5)
-    decision = gate.check(model, current, stuff.test, stuff.tricky, judge=decide, seed=seed)
+    plain = _part_of(stuff, folder.name, seed, progress, decide, current, semantic=False)
+    both = encoder.available() and len(stuff.train) < train.LARGE if semantic is None else semantic
+    richer = _part_of(stuff, folder.name, seed, progress, decide, current, semantic=True) if both else None
+    best = richer or plain
+    decision = gate.both(plain.decision, richer.decision) if richer else plain.decision
     card = {
-        **model.card,
+        **plain.model.card,
         "trained_at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "data": {
             "sha256": stuff.digest,
@@ -137,13 +139,43 @@ def train_model(
             "test": len(stuff.test),
             "tricky": len(stuff.tricky),
         },
-        "heldout": summary(report),
+        "heldout": summary(plain.report),
         "gate": decision.record(),
         **(notes or {}),
     }
-    artefact.save(model, folder, card)
+    if richer:
+        chosen = ("thresholds", "settings", "oof")
+        richer.model.card = {
+            **{key: richer.model.card[key] for key in chosen},
+            "heldout": summary(richer.report),
+        }
+    artefact.save(plain.model, folder, card, richer.model if richer else None)
     progress("done", 1.0)
-    return Candidate(folder, card, report, decision)
+    return Candidate(folder, card, best.report, decision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One trained model of the folder, tested."""
+
+    model: LinearModel
+    report: Mapping[str, Any]
+    decision: gate.Decision
+
+
+def _part_of(
+    stuff: Material, name: str, seed: int, progress: Progress, decide: Judge, current: Model | None, *, semantic: bool
+) -> _Part:
+    settings = train.Settings.for_size(len(stuff.train), semantic=semantic)
+    trained = train.fit(stuff.train, seed, progress, settings)
+    model = trained.model
+    progress("judging what was left out", 0.0)
+    limits = tune.tune(stuff.train, trained.unseen, model.card["thresholds"], decide, progress)
+    model.name = f"{name}+sentences" if semantic else name
+    model.card = {**model.card, "name": name, "thresholds": limits}
+    report = evaluate.evaluate(model, stuff.test, seed, decide) if stuff.test else {}
+    progress("asking the gate", 0.5)
+    return _Part(model, report, gate.check(model, current, stuff.test, stuff.tricky, judge=decide, seed=seed))
 
 
 def in_use(models_dir: Path) -> Model | None:

@@ -1,5 +1,8 @@
 """The folder of models: `models/<name>/model.joblib` and `card.json`; `models/current` holds the name in use.
 
+Beside it may lie `semantic.joblib`, the same training with a sentence encoder (`triage.judge.encoder`): it is taken where the
+encoder is installed, and the card's key `semantic` holds the thresholds and figures that go with it.
+
 joblib files can run code when they are loaded, so nothing is loaded before the card is read, the sha256 of every file
 is compared with it, and the libraries are the card's. A model without a card, a file that the card does not name, a
 changed byte or another major version is refused as ModelUntrusted, with what was expected and what was found.
@@ -23,11 +26,12 @@ import joblib
 import numpy as np
 
 from triage.errors import ModelUntrusted, NotFound
+from triage.judge import encoder
 from triage.judge.features import Features
 from triage.judge.linear import Head, LinearModel
 
 FORMAT = 1  # of the model file; raised when its layout changes
-CARD, MODEL, CURRENT, HISTORY = "card.json", "model.joblib", "current", "history.jsonl"
+CARD, MODEL, SEMANTIC, CURRENT, HISTORY = "card.json", "model.joblib", "semantic.joblib", "current", "history.jsonl"
 _LIBRARIES = ("numpy", "scipy", "joblib", "scikit-learn")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
 _LARGEST_CARD = 1_000_000  # bytes
@@ -42,8 +46,10 @@ class Entry:
     card: Mapping[str, Any]
 
 
-def save(model: LinearModel, folder: Path, card: Mapping[str, Any]) -> Path:
+def save(model: LinearModel, folder: Path, card: Mapping[str, Any], semantic: LinearModel | None = None) -> Path:
     """Write the model and its card into a new folder named like the model; whole or not at all. Returns the folder.
+
+    `semantic` is the same training with sentences; its own `card` becomes the key `semantic`.
 
     Added to the card: `name`, `format`, `libraries`, `files` (sha256 and size of each). Raises FileExistsError.
     """
@@ -53,13 +59,18 @@ def save(model: LinearModel, folder: Path, card: Mapping[str, Any]) -> Path:
     unfinished = folder.parent / f".{folder.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    joblib.dump(_taken_apart(model), unfinished / MODEL, compress=("zlib", 9))
+    parts = {MODEL: model} | ({SEMANTIC: semantic} if semantic else {})
+    for name, part in parts.items():
+        joblib.dump(_taken_apart(part), unfinished / name, compress=("zlib", 9))
     full = {
         **card,
+        **({"semantic": {**semantic.card, "encoder": _encoder_version()}} if semantic else {}),
         "name": folder.name,
         "format": FORMAT,
         "libraries": {name: metadata.version(name) for name in _LIBRARIES},
-        "files": {MODEL: {"sha256": _sha256(unfinished / MODEL), "bytes": (unfinished / MODEL).stat().st_size}},
+        "files": {
+            name: {"sha256": _sha256(unfinished / name), "bytes": (unfinished / name).stat().st_size} for name in parts
+        },
     }
     text = json.dumps(full, indent=1, sort_keys=True, ensure_ascii=False, default=_plain)
     _write(unfinished / CARD, text + "\n")
@@ -111,10 +122,29 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load(folder: Path) -> LinearModel:
-    """The verified model, ready to predict."""
+def load(folder: Path, *, semantic: bool | None = None) -> LinearModel:
+    """The verified model, ready to predict: the semantic one where there is one and its encoder is installed (None), only it
+    (True), or the plain one (False). Its name ends in "+sentences" then, its card holds the semantic figures."""
     card = verify(folder)
-    parts = joblib.load(folder / MODEL)
+    if semantic is not False and SEMANTIC in card["files"] and _encoder_fits(card):
+        merged = {**card, **card["semantic"]}
+        return _put_together(joblib.load(folder / SEMANTIC), f"{folder.name}+sentences", merged)
+    if semantic:
+        raise _untrusted(folder, f"it has no semantic part that the installed {encoder.PACKAGE} can read")
+    return _put_together(joblib.load(folder / MODEL), folder.name, card)
+
+
+def _encoder_version() -> str:
+    return metadata.version(encoder.PACKAGE)
+
+
+def _encoder_fits(card: Mapping[str, Any]) -> bool:
+    """Another version may give other numbers: then the plain model serves."""
+    stated = str(dict(card.get("semantic") or {}).get("encoder", ""))
+    return encoder.available() and _encoder_version().split(".")[:2] == stated.split(".")[:2]
+
+
+def _put_together(parts: Mapping[str, Any], name: str, card: Mapping[str, Any]) -> LinearModel:
     features = Features(
         {
             kind: {name: first + i for i, name in enumerate(names)}
@@ -123,6 +153,7 @@ def load(folder: Path) -> LinearModel:
         np.asarray(parts["weight"], dtype=np.float32),
         dict(parts["share"]),
         np.asarray(parts["middle"], dtype=np.float32),
+        np.asarray(parts.get("centre", np.zeros(encoder.WIDTH)), dtype=np.float32),
     )
     heads = {
         name: Head(
@@ -135,7 +166,7 @@ def load(folder: Path) -> LinearModel:
         )
         for name, head in parts["heads"].items()
     }
-    return LinearModel(folder.name, features, heads, parts["familiar"], card)
+    return LinearModel(name, features, heads, parts["familiar"], card)
 
 
 def current(models_dir: Path) -> Path:
@@ -220,6 +251,7 @@ def _taken_apart(model: LinearModel) -> dict[str, Any]:
         "weight": features.weight.astype(np.float32),
         "share": dict(features.share),
         "middle": features.middle.astype(np.float32),
+        **({"centre": features.centre.astype(np.float32)} if features.semantic else {}),
         "familiar": np.asarray(model.familiar, dtype=np.float64),
         "heads": {
             name: {
