@@ -108,8 +108,8 @@ def test_a_second_issue_that_needs_its_own_answer_is_secondary() -> None:
     ("says", "text", "language", "reason"),
     [
         (prediction(types={"delivery": 0.4, "billing": 0.35}), None, "en", "type uncertain"),
-        (prediction({"complaint": 0.6, "enquiry": 0.4}), None, "en", "may be no complaint"),
-        (prediction({"complaint": 0.4, "enquiry": 0.6}), None, "en", "may be no complaint"),
+        (prediction({"complaint": 0.55, "enquiry": 0.45}), None, "en", "may be no complaint"),
+        (prediction({"complaint": 0.45, "enquiry": 0.55}), None, "en", "may be no complaint"),
         (prediction(urgency={"normal": 0.7, "urgent": 0.2, "critical": 0.1}), None, "en", "may be urgent"),
         (prediction(), "siparişim hala gelmedi kimse cevap vermiyor", "tr", "language not supported"),
         (prediction(), "see attached", "en", "content unclear"),
@@ -196,9 +196,23 @@ def test_the_model_files_what_it_is_sure_of(name: str) -> None:
     assert (v.complaint_type, v.urgency, v.review) == (None, None, False)
 
 
-def test_below_the_threshold_it_is_a_complaint_and_a_person_looks() -> None:
+def test_below_the_threshold_it_counts_as_a_complaint_and_a_person_looks() -> None:
+    """It keeps the likelier name, but has a complaint's urgency, so that a case is opened and its clock runs."""
     v = of("Hello, I would like to know your opening hours on Sunday, please.", other("enquiry", 0.65), subject="Hours")
-    assert v.disposition is COMPLAINT and v.review
+    assert (v.disposition, v.urgency, v.complaint_type) == ("enquiry", Urgency.NORMAL, None)
+    assert v.review_reasons == ("may be a complaint",)
+
+
+def test_a_flag_in_a_doubtful_mail_counts_as_in_a_complaint() -> None:
+    v = of("My solicitor will issue proceedings. Which address takes service?", other("enquiry", 0.8))
+    assert (v.disposition, v.urgency, v.review) == ("enquiry", Urgency.URGENT, True)
+    assert "legal_threat" in [flag.name for flag in v.flags]
+
+
+def test_irony_thanks_too_so_doubtful_thanks_are_looked_at() -> None:
+    says = prediction({"complaint": 0.4, "customer_ack": 0.3, "praise": 0.3})
+    v = of("Thank you so much. Truly a day I will tell my grandchildren of.", says)
+    assert v.review and v.urgency is not None
 
 
 @pytest.mark.parametrize("name", ["bounce", "autoreply", "internal"])

@@ -144,10 +144,12 @@ def _understood(words: tuple[str, ...], vocabulary: Mapping[tuple[str, ...], Cor
                 break
         else:
             return None
-    return _together(said)
+    return together(said)
 
 
-def _together(said: list[Correction]) -> Correction | None:
+def together(said: Iterable[Correction]) -> Correction | None:
+    """All that was said about one mail as one correction; None where it contradicts itself."""
+    said = tuple(said)
     parts = [{one.complaint_type for one in said}, {one.urgency for one in said}, {one.disposition for one in said}]
     if not said or any(len(part - {""}) > 1 for part in parts):
         return None

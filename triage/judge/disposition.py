@@ -40,6 +40,10 @@ FROM_A_CUSTOMER = frozenset(
 _SETTLED = 0.10  # P(complaint) below which a date or a lesser flag leaves the model's disposition alone
 _ANSWER_SHARE = 0.35  # P(ack) + P(praise) at which thanks without anything else closes
 _FEW_WORDS = 4
+_LEANS = 0.60  # P(no complaint) from which a doubtful mail keeps the name that the model gives it
+#: the doubt that makes a mail count as a complaint although it has another name: a case, an owner, and the clock
+#: of a complaint until a person has looked (decisions: "disposition doubt counts as a complaint")
+MAY_BE_A_COMPLAINT = "may be a complaint"
 
 
 class Screened(Protocol):
@@ -193,6 +197,8 @@ def _of_words(mail: Mail) -> tuple[Disposition, str]:
         return Disposition.COMPLAINT, f"flag {dangers[0].name if dangers else 'self_harm idiom'}"
     if _only_thanks(mail):
         settled = Disposition.CUSTOMER_ACK if mail.is_answer else _thanks_kind(mail.prediction)
+        if mail.complaint > 1.0 - mail.thresholds.disposition_confidence:  # irony thanks too
+            mail.doubt(MAY_BE_A_COMPLAINT)
         return settled, "thanks and no new issue"
     if mail.has("data_rights_request") and not mail.cues.not_fixed and len(mail.floors()) == 0 and mail.complaint < 0.5:
         return Disposition.DATA_RIGHTS_REQUEST, "asks for personal data rights and nothing else"
@@ -201,7 +207,7 @@ def _of_words(mail: Mail) -> tuple[Disposition, str]:
         return Disposition.COMPLAINT, "content unclear: kept as a complaint"
     mass = 1.0 - mail.complaint
     if likely is None or mass < 0.5:
-        if mass > 1.0 - mail.thresholds.disposition_confidence:
+        if mass > 1.0 - _LEANS:
             mail.doubt("may be no complaint")
         return Disposition.COMPLAINT, f"model: P(complaint) {mail.complaint:.2f}"
     return _not_a_complaint(mail, likely, mass)
@@ -209,16 +215,21 @@ def _of_words(mail: Mail) -> tuple[Disposition, str]:
 
 def _not_a_complaint(mail: Mail, likely: Disposition, mass: float) -> tuple[Disposition, str]:
     """The model leans to `likely`; filed unseen only above the threshold and with nothing that speaks against."""
-    if mass < mail.thresholds.disposition_confidence:
+    if mass < _LEANS:
         mail.doubt("may be no complaint")
         return Disposition.COMPLAINT, f"in doubt a complaint: P(no complaint) {mass:.2f}"
+    if mail.cues.not_fixed and mass < mail.thresholds.disposition_confidence:
+        mail.doubt("may be no complaint")
+        return Disposition.COMPLAINT, "says that it is not put right"
+    if mass < mail.thresholds.disposition_confidence:
+        mail.doubt(MAY_BE_A_COMPLAINT)
     if not mail.body.language_supported:
         mail.doubt("language not supported")
         return Disposition.COMPLAINT, "language not supported: kept as a complaint"
     against = mail.floors() or [flag for flag in mail.stated if flag.floor]
     if against and mail.complaint >= _SETTLED and likely is not Disposition.CASE_FOLLOWUP:
         mail.doubt("flag in what looks like no complaint")
-        return Disposition.COMPLAINT, f"flag {against[0].name}"
+        mail.doubt(MAY_BE_A_COMPLAINT)
     if likely in FROM_A_CUSTOMER and pressing_dates(mail) and (mail.cues.not_fixed or mail.complaint >= _SETTLED):
         mail.doubt("pressing date in what looks like no complaint")
         return Disposition.COMPLAINT, "the customer's own date is near"

@@ -72,7 +72,8 @@ def of(
         sources.score(message, body), disposition.is_clear(message, body, cues),
     )  # fmt: skip
     kind, reason = disposition.of(mail)
-    mail.flags = disposition.flags_that_bear(mail, kind)
+    if disposition.MAY_BE_A_COMPLAINT not in mail.doubts:  # else every flag counts as in a complaint
+        mail.flags = disposition.flags_that_bear(mail, kind)
     if kind is Disposition.COMPLAINT:
         return _complaint(mail, reason)
     return _other(mail, kind, reason)
@@ -80,17 +81,21 @@ def of(
 
 def _complaint(mail: Mail, reason: str) -> Verdict:
     kind, secondary, why = _type(mail)
-    decided = urgency.decide(
-        mail.prediction.urgency, (*mail.flags, *mail.cues.rules), mail.stated, mail.dates,
-        mail.screening.received_at, mail.calendar, mail.thresholds, history=mail.history,
-        clear=mail.clear and mail.body.language_supported, glance=mail.cues.needs_glance, public=mail.has("public"),
-    )  # fmt: skip
+    decided = _urgency(mail)
     _doubts_of_a_complaint(mail, kind, decided)
     full = _verdict(mail, Disposition.COMPLAINT, reason, decided)
     reasons = (*decided.reasons, *((Reason("rule", decided.urgency, why),) if why else ()))
     shares = mail.prediction.complaint_type
     confidence = {**full.confidence, "type": shares.get(kind, 0.0)}
     return replace(full, complaint_type=kind, secondary=secondary, reasons=reasons, confidence=confidence)
+
+
+def _urgency(mail: Mail) -> Decided:
+    return urgency.decide(
+        mail.prediction.urgency, (*mail.flags, *mail.cues.rules), mail.stated, mail.dates,
+        mail.screening.received_at, mail.calendar, mail.thresholds, history=mail.history,
+        clear=mail.clear and mail.body.language_supported, glance=mail.cues.needs_glance, public=mail.has("public"),
+    )  # fmt: skip
 
 
 def _doubts_of_a_complaint(mail: Mail, kind: str, decided: Decided) -> None:
@@ -154,6 +159,8 @@ def _other(mail: Mail, kind: Disposition, reason: str) -> Verdict:
         mail.doubt("language not supported")
     floors.sort(key=lambda one: -one.urgency)
     decided = Decided(floors[0].urgency, tuple(floors)) if floors else None
+    if disposition.MAY_BE_A_COMPLAINT in mail.doubts:
+        decided = _urgency(mail)
     return _verdict(mail, kind, reason, decided)
 
 

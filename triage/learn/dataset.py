@@ -8,6 +8,7 @@ named with file:line.
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import json
 import re
@@ -132,20 +133,38 @@ def _text(value: object) -> str:
 
 
 def _has_columns(path: Path, header: Sequence[str], source: Mapping[str, str]) -> None:
+    """Refuse a file without the columns that are needed, saying which of its own may be meant."""
+    where, listed = f"{path.name}:1", f"The file has: {', '.join(header) or 'no columns'}."
     lacking = sorted(theirs for theirs in source.values() if theirs not in header)
-    has = {ours for ours in COLUMNS if source.get(ours, ours) in header}
-    problems = []
-    listed = f"The file has: {', '.join(header) or 'no columns'}."
     if lacking:
-        problems.append(Problem(f"{path.name}:1", f"has no column {', '.join(lacking)}.", listed))
-    elif "text" not in has or not has & {"disposition", "type"}:
-        missing = "text" if "text" not in has else "type (or disposition)"
-        example = (
-            f"Say which column is which, for example --columns {missing.split()[0]}={header[0] if header else 'body'}."
-        )
-        problems.append(Problem(f"{path.name}:1", f"has no column {missing}.", f"{listed} {example}"))
-    if problems:
-        raise DatasetInvalid(problems)
+        near = [hit for name in lacking for hit in difflib.get_close_matches(name, header, n=1)]
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise DatasetInvalid([Problem(where, f"has no column {', '.join(lacking)}.", f"{listed}{hint}")])
+    has = {ours for ours in COLUMNS if source.get(ours, ours) in header}
+    missing = [] if "text" in has else ["text"]
+    missing += [] if has & {"disposition", "type"} else ["type"]
+    if missing:
+        free = [name for name in header if name not in {source.get(ours, ours) for ours in has}]
+        options = " ".join(f"--columns {ours}={_meant(ours, free) or 'NAME'}" for ours in missing)
+        named = " and no column ".join("type (or disposition)" if ours == "type" else ours for ours in missing)
+        raise DatasetInvalid([Problem(where, f"has no column {named}.", f"{listed} Say which one it is: {options}")])
+
+
+def _meant(ours: str, theirs: Sequence[str]) -> str:
+    """The file's own name for one of our columns, as far as a name can tell; "" where none looks like it."""
+    plain = {re.sub(r"[^a-z]", "", name.casefold()): name for name in reversed(theirs)}
+    for alias in (ours, *_ALIASES[ours]):
+        if alias in plain:
+            return plain[alias]
+    near = difflib.get_close_matches(ours, plain, n=1) or [n for n in plain if any(a in n for a in _ALIASES[ours])]
+    return plain[near[0]] if near else ""
+
+
+#: what other programs call these columns
+_ALIASES: Mapping[str, Sequence[str]] = {
+    "text": ("body", "message", "content", "description", "narrative", "comment", "mail"),
+    "type": ("complainttype", "category", "label", "topic", "class", "issue", "disposition"),
+}
 
 
 def _example(row: Mapping[str, str], where: str, types: Collection[str]) -> Example | list[Problem]:

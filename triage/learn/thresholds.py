@@ -19,7 +19,7 @@ from triage.learn.example import Example
 from triage.words import Urgency
 
 TYPE_PRECISION = 0.90  # auto-routed types are right in at least this share
-COMPLAINTS_LOST = 0.01  # share of complaints that may fall below the filing threshold
+COMPLAINTS_LOST = 0.005  # share of complaints that may be filed without a look
 ALPHAS = (0.02, 0.05, 0.10, 0.20)  # missed-urgent bounds whose load is shown
 LOOK_LOAD = 0.40  # the strictest bound that flags at most this share of complaints is chosen
 UNFAMILIAR = 0.01  # share of training mail less familiar than what is sent to review as unlike anything seen

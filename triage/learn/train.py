@@ -58,7 +58,8 @@ class Settings:
         (measured), and there the words alone have taught what an encoder knows."""
         if mails < LARGE:
             plain = Settings()
-            return replace(plain, share={**plain.share, "sentence": 1.2}) if semantic else plain
+            # beside whole sentences the meaning of single words adds nothing (measured)
+            return replace(plain, share={**plain.share, "meaning": 0.0, "sentence": 1.2}) if semantic else plain
         return Settings(
             share={"word": 1.0, "concept": 1.0, "meaning": 0.7},
             least={"word": 4, "concept": 4},

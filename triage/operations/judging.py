@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from triage.desk import Judge
@@ -43,6 +43,10 @@ class Unjudged:
 
 def judge(desk: Judge, mails: Sequence[Unjudged]) -> list[Judged]:
     """Judge a batch; one call of the model for all of them."""
+    wanted = frozenset(desk.config.judging.languages)
+    mails = [
+        m if m.body.language in wanted else replace(m, body=replace(m.body, language_supported=False)) for m in mails
+    ]
     screened = [screen.judge(m.message, m.body, m.ours, m.received_at) for m in mails]
     words = [Words(_subject(m), m.body.new_text, m.body.language) for m in mails]
     predictions: list[Prediction] = desk.model.predict(words) if words else []
