@@ -32,6 +32,7 @@ LATE = Words("Parcel", "The parcel never arrived. I am still waiting.", "en")
         ("she told him your number", ["person told person you number"]),  # no sex, no formality
         ("write to a.b@example.com or https://shop.example/x", ["write to address or link"]),
         ("c'est déjà cassé", ["c'est déjà cassé"]),  # the encoder reads accents
+        ("I don't, i dont", ["i do not i do not"]),
         ("the mask is masked", ["the mask is masked"]),
         ("", []),
         (

@@ -79,7 +79,8 @@ def sentences(subject: str, text: str, language: str) -> list[str]:
         elif plain_words[0] in _SPOKEN:
             found[-1].append(_SPOKEN[plain_words[0]])
         else:
-            found[-1].append(" ".join(plain_words) if _FOLDED.intersection(plain_words) else raw.lower())
+            changed = len(plain_words) > 1 or _FOLDED.intersection(plain_words)  # "don't" and "dont" are one
+            found[-1].append(" ".join(plain_words) if changed else raw.lower())
     return [line for line in (" ".join(filter(None, one)) for one in found) if line]
 
 
