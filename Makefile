@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint types servers proof wheel lock clean
+.PHONY: setup demo test lint types servers proof bench bench-full bench-quality wheel lock clean
 
 setup: $(STAMP)
 
@@ -32,8 +32,25 @@ servers:
 test: setup servers lint types
 	$(BIN)/pytest -m "not proof" -rs
 
+# Three minutes of each engine, or `make soak HOURS=2`; a row each in docs/reliability.md.
+SECONDS_OF_SOAK := $(if $(HOURS),$(HOURS) * 3600,180)
+soak: setup servers
+	$(BIN)/python -m tests.soak $$(( $(SECONDS_OF_SOAK) )) --engine plain --note docs/reliability.md
+	$(BIN)/python -m tests.soak $$(( $(SECONDS_OF_SOAK) )) --engine serve --note docs/reliability.md
+
 proof: setup servers
 	$(BIN)/python -m tests.proof
+
+bench: setup servers
+	$(BIN)/python -m benchmarks short
+
+bench-full: setup servers
+	$(BIN)/python -m benchmarks full
+
+# The trainer on public sets, which are no part of the project: DATA names their folder; without it this is skipped and says so.
+# OPEN=RELEASE opens the test parts, once a release.
+bench-quality: setup
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(if $(OPEN),--open-test "$(OPEN)")
 
 wheel: setup
 	$(BIN)/python -m build --no-isolation --outdir dist
@@ -41,7 +58,7 @@ wheel: setup
 # Needs uv; hashes, no addresses. Prefect's own upper bounds are in pyproject.toml.
 lock:
 	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
-	  --no-annotate --no-strip-extras --group dev --extra demo pyproject.toml -o .lock/requirements.txt
+	  --no-annotate --no-strip-extras --group dev --extra demo --extra channels --extra semantic pyproject.toml -o .lock/requirements.txt
 
 clean:
 	rm -rf .venv dist build demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from triage.operations import cycle, unattended
+from triage.operations import cycle, keeper
 from triage.world import settings
 
 
 def through_prefect(names: Sequence[str] | None, say: Callable[[str], Any]) -> dict[str, Any]:
     """A whole cycle through the flows; the stable form of `triage run --json`."""
-    with unattended.prefect_server(settings.load().prefect, say):
+    with keeper.prefect_server(settings.load().prefect, say):
         from prefect.logging.handlers import APILogWorker
 
         from triage.flows.dispatch import dispatch

@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from triage.errors import Temporary, TriageError
 from triage.world import logs
+from triage.world.discretion import discreet
 
 logs.start()  # each run is a process of its own, without our command line
 
@@ -71,7 +72,7 @@ def as_task(operation: Callable[..., Any], *arguments: Any) -> Any:
         retry_delay_seconds=list(RETRY_AFTER),
         retry_condition_fn=is_temporary,
     )
-    return as_prefect_task(operation)(*arguments)
+    return as_prefect_task(discreet(operation))(*arguments)
 
 
 def ended(outcome: Outcome) -> dict[str, Any]:

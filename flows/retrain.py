@@ -8,9 +8,11 @@ from prefect import flow, get_run_logger
 
 from triage.desk import open_desk
 from triage.operations import teach
+from triage.world.discretion import discreet
 
 
 @flow(name="retrain", persist_result=False, validate_parameters=False)
+@discreet
 def retrain() -> dict[str, Any]:
     """A refused candidate is kept aside and is no failure: the model in use goes on."""
     log = get_run_logger()

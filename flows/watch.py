@@ -9,9 +9,11 @@ from prefect import flow, get_run_logger
 from triage.desk import open_desk
 from triage.flows.engine import as_task, ended, voice
 from triage.operations import cycle
+from triage.world.discretion import discreet
 
 
 @flow(name="watch", persist_result=False, validate_parameters=False)
+@discreet
 def watch() -> dict[str, Any]:
     """Reminders, escalations and stand-ins; then the invariant: no open case without one owner and a next deadline."""
     log = get_run_logger()

@@ -79,7 +79,7 @@ def section(ran: Sequence[Ran]) -> str:
         f"{sum(r.result == 'passed' for r in ran)} tests passed, {sum(r.result == 'failed' for r in ran)} failed, "
         f"{sum(r.result == 'skipped' for r in ran)} skipped, {sum(r.seconds for r in ran) / 60:.0f} minutes.",
         "",
-        *_kills(ran), *_servers(ran), *_faults(ran), *_stories(ran), *_fuzz(), *_left_out(ran), END,
+        *_fleet(ran), *_soaks(ran), *_kills(ran), *_servers(ran), *_faults(ran), *_stories(ran), *_fuzz(), *_left_out(ran), END,
     ]  # fmt: skip
     return "\n".join(bits) + "\n"
 
@@ -115,6 +115,30 @@ def _kills(ran: Sequence[Ran]) -> list[str]:
         "",
         *_table(heads, rows),
     ]
+
+
+def _fleet(ran: Sequence[Ran]) -> list[str]:
+    rows = _figures(ran, "fleet")
+    heads = ["mails", "mailboxes", "killed after s", "processes killed", "mails settled by then", "all settled after s",
+             "mails", "cases", "different"]  # fmt: skip
+    return [
+        "### Two workers, one killed",
+        "",
+        "A Prefect server and the register on PostgreSQL, two workers of a process work pool with the deployments of "
+        "docs/deploy/prefect.yaml (one intake for each mailbox), a Dovecot, all on this machine. When half of the backlog is "
+        "settled, one worker and all it started get SIGKILL. Afterwards the register is compared with the one that a single "
+        "process makes of the same mailboxes: of every mail its state, outcome, disposition and case; of every case its "
+        "mails, customer, type, urgency, flags with their evidence, pool, deadlines and review. Not compared: numbers and "
+        "row ids, and which member of a pool got the case (the one with the fewest, which depends on who was counted first).",
+        "",
+        *(_table(heads, rows) if rows else ["Not run.", ""]),
+    ]
+
+
+def _soaks(ran: Sequence[Ran]) -> list[str]:
+    rows = [value for one in ran for key, value in one.figures if key == "soak"]
+    heads = "| day | what, length | mails | faults | cycles | cases | notices | at the end |"
+    return ["### Soaks of this run", "", *([heads, f"|{'---|' * 8}", *rows] if rows else ["Not run."]), ""]
 
 
 def _servers(ran: Sequence[Ran]) -> list[str]:

@@ -68,6 +68,12 @@ def _schema() -> Path:
     return path
 
 
+def quick_register(folder: Path) -> Database:
+    """An empty SQLite register at the newest schema, without making it anew."""
+    shutil.copy(_schema(), folder / "triage.db")
+    return Database(f"sqlite:///{folder / 'triage.db'}")
+
+
 @contextmanager
 def quick_desk(
     folder: Path, connect: Connect, *, now: Callable[[], datetime], reached: Callable[[str], None] = lambda step: None,

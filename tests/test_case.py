@@ -347,6 +347,7 @@ EXAMPLES: dict[Kind, dict[str, Any]] = {
     Kind.MERGED_INTO: {"case_id": 9}, Kind.SPLIT_OFF: {"mail_ids": [1], "case_id": 8}, Kind.LINKED: {"case_id": 4},
     Kind.ABSORBED: {"case_id": 3, "received_at": SOON, "contacts": [{"at": SOON, "direction": "in", "mail_id": 90}]},
     Kind.PARTICIPANT_ADDED: {"address": "d@example.com"},
+    Kind.DETAILED: {"product": "Aria kettle", "remedy": "refund", "eligible": True, "follow_up": "seal changed"},
 }  # fmt: skip
 
 VARIANTS: list[tuple[Kind, dict[str, Any]]] = [
@@ -364,6 +365,32 @@ VARIANTS: list[tuple[Kind, dict[str, Any]]] = [
     (Kind.HELD, {"via": "mail"}),
     (Kind.DUE_SET, {"target": "next_response", "due": SOON}),
     (Kind.DUE_SET, {"target": "first_response", "due": SOON}),
+    (Kind.SPLIT_OFF, {"mail_ids": [90], "case_id": 11, "participants": ["e@example.com"]}),
+    (
+        Kind.ABSORBED,
+        {
+            "case_id": 12,
+            "received_at": SOON,
+            "participants": ["e@example.com"],
+            "restrict_text": True,
+            "contacts": [
+                {"at": SOON, "direction": "out", "mail_id": 91, "facts": [{"kind": "refund", "value": "80.00 GBP"}]}
+            ],
+            "chases": [{"at": SOON, "mail_id": 92}],
+            "promises": [
+                {
+                    "promise": "b",
+                    "text": "x",
+                    "type": "action",
+                    "made_at": SOON,
+                    "due": SOON,
+                    "state": "broken",
+                    "settled_at": SOON,
+                    "taken": [{"label": "1", "step": 1, "at": SOON, "delivered_at": SOON}],
+                }
+            ],
+        },
+    ),
 ]
 steps = st.lists(
     st.tuples(st.sampled_from(VARIANTS), st.integers(-600, 4000), st.sampled_from([None, 1, 2, 3, 4, 5, 6, 7])),

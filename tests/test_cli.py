@@ -154,6 +154,43 @@ def test_merging_and_splitting(here: Path, run: Any) -> None:
     assert len(run("cases", "--json").rows) == 2
 
 
+def test_a_merge_is_undone_by_naming_the_merged_case(here: Path, run: Any) -> None:
+    run("run")
+    one, two = (row["id"] for row in run("cases", "--json").rows)
+    run("merge", two, "--into", one)
+    assert "Say which mails" in run("split", one).err
+    assert run("split", one, "--merged", two).code == 0
+    assert len(run("cases", "--json").rows) == 2
+
+
+def test_notices_that_are_held_can_be_looked_at(here: Path, run: Any) -> None:
+    edit(here / "config" / "notices.yaml", {("mode",): "off"})
+    assert "`triage notices` shows them" in run("run").out
+    held = run("notices", "--json").rows
+    assert held and {row["state"] for row in held} == {"held"}
+    shown = run("notices", "--show", str(held[0]["number"]))
+    assert shown.out.startswith(f"To: {held[0]['to']}") and "What to type" in shown.out
+    case = run("cases", "--json").rows[0]["id"]
+    assert 0 < len(run("notices", "--case", case, "--json").rows) < len(held)
+    assert run("notices", "--show", "99999").code != 0
+
+
+def test_filed_mail_is_listed_with_its_reason(here: Path, run: Any) -> None:
+    run("run")
+    rows = run("filed", "--json").rows
+    assert rows and all(row["reason"] and row["mail"] for row in rows)
+    assert "triage correct --mail NUMBER" in run("filed").out
+
+
+def test_what_the_register_asks_for_can_be_entered(here: Path, run: Any) -> None:
+    run("run")
+    case = run("cases", "--json").rows[0]["id"]
+    assert run("details", case).code != 0
+    assert "product kettle" in run("details", case, "--product", "kettle", "--not-eligible").out
+    row = next(r for r in json.loads(run("export-register", "--format", "json").out) if r["id"] == case)
+    assert (row["product"], row["eligible"]) == ("kettle", False)
+
+
 def test_classify_and_explain_judge_a_file_without_storing_it(here: Path, run: Any, tmp_path: Path) -> None:
     (tmp_path / "one.eml").write_bytes(letter(9, "The parcel is broken and I was charged."))
     row = run("classify", str(tmp_path / "one.eml"), "--received", "2026-11-20T12:00:00Z", "--json").rows[0]
@@ -266,6 +303,19 @@ def test_a_folder_that_does_not_exist_is_named(here: Path, run: Any) -> None:
     done = run("run")
     assert done.code == 1 and "Old complaints" in done.out
     assert len(run("cases", "--json").rows) == 2, "the folder that is there was read all the same"
+
+
+def test_a_mended_password_is_tried_as_soon_as_a_person_checks(
+    here: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = os.environ[PASSWORD]
+    monkeypatch.setenv(PASSWORD, "wrong")
+    assert run("run").code == 1
+    monkeypatch.setenv(PASSWORD, right)
+    left_alone = run("run")
+    assert left_alone.code == 1 and "triage check tries at once" in left_alone.out, "no account gets locked"
+    assert "the sign-in works again" in run("check").out
+    assert run("run").code == 0
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(here: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -60,6 +62,59 @@ def test_prefect_yaml_names_flows_that_exist_and_every_flow_is_in_it() -> None:
         for name in re.findall(r"^@flow\(name=\"(\w+)\"", path.read_text(), re.MULTILINE)
     }
     assert named == flows
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load((DEPLOY / "compose.yaml").read_text())
+    return found
+
+
+def test_everything_that_compose_refers_to_is_there() -> None:
+    """Services that are waited for, secrets, volumes, and the files of the repository that are mounted or built from."""
+    plan = compose()
+    assert {*plan} <= {"services", "volumes", "secrets", "x-triage"}
+    for name, service in plan["services"].items():
+        assert ("build" in service) != ("image" in service), name
+        for other, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in plan["services"][other], (name, other)
+            else:
+                assert how["condition"] == "service_completed_successfully" and other in plan["services"]
+        assert {*service.get("secrets", [])} <= {*plan["secrets"]}, name
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in plan["volumes"] or (DEPLOY / source).resolve().exists(), (name, source)
+        for value in service.get("environment", {}).values():
+            assert isinstance(value, str), "a bare true or 1 is no string in YAML"
+            if value.startswith("/run/secrets/"):
+                assert value.removeprefix("/run/secrets/") in service["secrets"], (name, value)
+        build = service.get("build")
+        assert build is None or (DEPLOY / build["context"] / build["dockerfile"]).resolve() == DEPLOY / "Containerfile"
+
+
+def test_the_image_runs_commands_of_the_program_on_files_that_are_there_and_takes_no_secrets_along() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ").splitlines()
+    steps = [line.split(None, 1) for line in lines if line and not line.startswith("#")]
+    known = {
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "ENV",
+        "USER",
+        "VOLUME",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    }
+    assert {word for word, _ in steps} <= known
+    assert dict(steps)["USER"] != "root"
+    assert (json.loads(dict(steps)["ENTRYPOINT"]), json.loads(dict(steps)["CMD"])[0]) == (["triage"], "serve")
+    assert "requirements.txt" in "".join(rest for word, rest in steps if word == "RUN")
+    assert (ROOT / ".lock" / "requirements.txt").is_file()
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv", "secrets", "data"} <= {*ignored}
 
 
 def test_compose_is_accepted_where_docker_is() -> None:

@@ -19,7 +19,7 @@ from tests.room import NOW, desk_in, edit, furnish, letter
 from triage.demo.servers import ImapServer
 from triage.desk import Desk
 from triage.errors import Misuse, NotAllowed, NotFound
-from triage.operations import act, cycle, export, forget, look
+from triage.operations import act, customers, cycle, export, forget, look
 from triage.operations.casebook import replay
 from triage.operations.forget import MustBeKept
 from triage.operations.reconcile import reconcile
@@ -113,6 +113,46 @@ def test_no_row_and_no_byte_of_the_raw_mail_names_them_any_more(either_desk: Des
         kept = b"".join(path.read_bytes() for path in desk.settings.data.rglob("*") if path.is_file())
         assert [trace for trace in TRACES if trace.lower().encode() in kept.lower()] == []
     assert any("backups" in line for line in done.left) and any("complaints/INBOX" in line for line in done.left)
+
+
+def test_wishes_and_the_addresses_they_named_go_too(here: Path, imap_server: ImapServer) -> None:
+    words = "Please do not phone me about the kettle, use anna.home@example.net instead."
+    other = "My parcel OL-36640 never came. Please do not phone me."
+    imap_server.deliver_all([
+        (from_anna(6, words, In_Reply_To="<m2@example.com>"), NOW),
+        (letter(7, other, sender="B <b@example.org>"), NOW),
+    ])  # fmt: skip
+    with desk_in(here) as desk:
+        cycle.run(desk)
+        close_annas(desk)
+        assert 'Contact wish: "Please do not phone me about' in everything(desk).replace("\\", "")
+        forget.forget(desk, ANNA, why=WHY, actor="ines")
+        after = everything(desk)
+        assert "anna.home@example.net" not in after and "phone me about" not in after
+        assert customers.look_up(desk, "b@example.org")["wishes"] == ("Please do not phone me",)
+
+
+def merged_with(desk: Desk, imap_server: ImapServer) -> tuple[str, str]:
+    """Anna wrote from her office too, with a promise of ours; that case was merged into the one of her office."""
+    office = from_anna(8, "My parcel is broken.").replace(b"Anna.Winter@Example.Org", b"a.w@office.example")
+    imap_server.deliver_all([(office.replace(b"Anna Winter", b"A W").replace(b"Kettle trouble REF-778812", b"x"), NOW)])
+    cycle.run(desk)
+    numbers = {row["customer"]: row["id"] for row in look.cases(desk)}
+    act.act(desk, "replied", [numbers[ANNA]], {}, actor="ines", channel="phone", response="answer", note="")
+    act.act(desk, "merge", [numbers[ANNA]], {}, actor="ines", into=numbers["a.w@office.example"], why="one person")
+    return numbers[ANNA], numbers["a.w@office.example"]
+
+
+def test_a_merged_case_is_forgotten_on_the_case_that_took_it_in(here: Path, imap_server: ImapServer) -> None:
+    with desk_in(here) as desk:
+        cycle.run(desk)
+        _, stays = merged_with(desk, imap_server)
+        with pytest.raises(MustBeKept, match=f"{stays} is open"):
+            forget.forget(desk, ANNA, why=WHY, actor="ines")
+        given: dict[str, Any] = {"outcome": "", "cause": "", "reason": "withdrawn", "why": ""}
+        act.act(desk, "close", [stays], {}, actor="ines", **given)
+        forget.forget(desk, ANNA, why=WHY, actor="ines")
+        assert [trace for trace in TRACES if trace.lower() in everything(desk).lower()] == []
 
 
 def test_everybody_else_and_every_figure_is_as_it_was(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.room import desk_in, furnish, letter
+from tests.room import desk_in, edit, furnish, letter
 from tests.test_serve import ROOT, environment
 from triage.demo.servers import ImapServer, SmtpSink
 from triage.operations import cycle
@@ -72,6 +73,10 @@ def test_no_log_artifact_report_or_table_of_prefect_holds_them(here: Path) -> No
         return done.stdout + done.stderr
 
     printed = run("run", "--engine", "prefect") + run("report") + run("status") + run("report", "--json")
+    page, edited = here / "backtest.html", here / "edited"
+    shutil.copytree(here / "config", edited)
+    edit(edited / "people.yaml", {("people", "greta", "capacity"): 1})
+    printed += run("routing", "backtest", "--with", str(edited), "--days", "60", "--html", str(page)) + page.read_text()
     assert leaks(printed) == []
     prefect = [path for path in (here / "data" / "prefect").rglob("*") if path.is_file()]
     assert any(path.suffix == ".db" for path in prefect)
@@ -79,6 +84,24 @@ def test_no_log_artifact_report_or_table_of_prefect_holds_them(here: Path) -> No
     with sqlite3.connect(here / "data" / "triage.db") as connection:
         runs = connection.execute("SELECT counts, error FROM run").fetchall()
     assert runs and leaks(str(runs)) == []
+
+
+def test_what_an_unforeseen_exception_says_reaches_neither_prefect_nor_a_log(here: Path) -> None:
+    """The program finds a hole while it settles a mail, and the exception quotes the mail, as a KeyError does."""
+    broken = (
+        "import sys\nfrom triage.operations import cycle\n"
+        "def hole(desk):\n    raise KeyError(sys.argv[1])\n"
+        "hole.__name__ = 'take_in_batch'\ncycle.take_in_batch = hole\n"
+        "from triage.flows.cycle import through_prefect\nthrough_prefect(None, print)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", broken, " ".join(PLANTED.values())], cwd=ROOT, env=environment(here, TRIAGE_LOG="json"),
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode != 0 and "KeyError at" in done.stderr
+    assert leaks(done.stdout + done.stderr) == []
+    prefect = [path for path in (here / "data" / "prefect").rglob("*") if path.is_file()]
+    assert leaks("".join(path.read_bytes().decode("utf-8", "replace") for path in prefect)) == []
 
 
 def test_no_notice_and_no_digest_holds_them(here: Path, smtp_sink: SmtpSink) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from triage.casework import promise
 from triage.casework.history import Promise
 from triage.casework.hours import BusinessCalendar
+from triage.casework.policy import Span
 from triage.casework.promise import Commitment
 
 SENTENCES = Path(__file__).parent / "promises"
@@ -27,7 +28,7 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def found(text: str, language: str = "en", sent: datetime = SENT) -> tuple[Commitment, ...]:
-    return promise.find(text, language, sent, OFFICE)
+    return promise.find(text, language, sent, OFFICE, Span(3, "business_days"))
 
 
 # -- precision and recall ----------------------------------------------------------------------------------------------

@@ -214,6 +214,20 @@ def test_an_order_number_from_an_unknown_address_attaches_to_the_one_open_case(
     assert joined is not None or set(result.possibly) == {r.case_id for r in refs}
 
 
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("Any news of order OL-33521??", None),  # another company's order may bear the same number
+        ("Any news of order OL-33521 for my mother, Mrs Ellery?", 7),
+    ],
+)
+def test_an_order_number_attaches_no_mail_that_bears_another_name(text: str, joined: int | None) -> None:
+    ref = replace(case(), name="Margot Ellery")
+    keys, screening = keys_of(mail(text, From="Dana Fox <dana@else.example>"))
+    result = thread.decide(keys, dict.fromkeys(keys, (ref,)), screening, NOON, text=text)
+    assert (result.case_id, result.possibly) == (joined, () if joined else (7,))
+
+
 def test_a_mail_that_fails_authentication_joins_by_the_signed_address_only() -> None:
     failed = "mx.ours.example; dmarc=fail"
     by_id = decided(mail(In_Reply_To=OUR_ID, Authentication_Results=failed), {"reply_to_ours": (case(),)})

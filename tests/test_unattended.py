@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -24,13 +25,14 @@ from triage.operations import processes
 
 
 @pytest.fixture
-def furnished(tmp_path: Path, imap_server: ImapServer, smtp_sink: SmtpSink) -> Path:
+def furnished(tmp_path: Path, imap_server: ImapServer, smtp_sink: SmtpSink) -> Iterator[Path]:
     imap_server.deliver_all([(letter(n), NOW) for n in range(3)])
     furnish(
         tmp_path, host=imap_server.host, port=imap_server.port, user=imap_server.user, password=imap_server.password,
         smtp_port=smtp_sink.port, folders={"intake": ["INBOX"], "sent": None}, idle=True,
     )  # fmt: skip
-    return tmp_path
+    yield tmp_path
+    processes.end_orphans(tmp_path / "data" / "prefect")  # of a test that failed half way
 
 
 @contextmanager
@@ -62,6 +64,11 @@ def test_it_stops_within_ten_seconds_and_comes_back_after_kill_9(furnished: Path
         second = triage(furnished, "serve")
         assert second.returncode == 2 and "Another" in second.stderr
 
+        # its Prefect server dies; it comes back by itself, and the runner with it or after it
+        os.kill(children(furnished)[0], signal.SIGKILL)
+        assert wait_for(lambda: "the Prefect server answers again" in shown(furnished), 120), shown(furnished)[-3000:]
+        assert "TROUBLE: the Prefect server ended with -9; starting it again" in shown(furnished)
+
         # the schedule is an hour away: only IDLE can bring the next mail in
         imap_server.deliver(letter(70), NOW)
         assert wait_for(lambda: mails(furnished) == 4, 60), shown(furnished)[-3000:]
@@ -74,7 +81,7 @@ def test_it_stops_within_ten_seconds_and_comes_back_after_kill_9(furnished: Path
     imap_server.deliver(letter(71), NOW)
     with serving(furnished, "--every", "10") as again:
         assert wait_for(lambda: again.poll() is not None or mails(furnished) == 5, 200), shown(furnished)[-3000:]
-        assert not {pid for pid in pids if Path(f"/proc/{pid}").exists()}, "the old server and runner were ended"
+        assert [told(pid) for pid in pids if not gone(pid)] == [], "the old server and runner were ended"
         began = time.monotonic()
         again.send_signal(signal.SIGTERM)
         assert again.wait(30) == 0
@@ -86,11 +93,22 @@ def test_it_stops_within_ten_seconds_and_comes_back_after_kill_9(furnished: Path
     assert len(register(furnished)) == 5
 
 
+def children(folder: Path) -> list[int]:
+    """The processes that `serve` started, in order."""
+    (started,) = (folder / "data" / "prefect").glob("started-*.json")
+    found: list[int] = json.loads(started.read_text())["children"]
+    return found
+
+
 def carries(entry: Path, text: str) -> bool:
     try:
         return text.encode() in (entry / "environ").read_bytes()
     except OSError:
         return False
+
+
+def told(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def processes_port() -> int:

@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triage.errors import ConfigInvalid, NotFound
+from triage.errors import ConfigInvalid, NotFound, SendRefused
 from triage.judge.urgency import Thresholds
 from triage.mail.screen import Ours
-from triage.world import clock, config, inbox, mailer, settings, signin
+from triage.world import channels, clock, config, inbox, mailer, settings, signin
 from triage.world.config import Config, MailboxPart, ServerPart
 from triage.world.reader import Reader
 from triage.world.settings import Settings
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from triage.judge.classify import Model
 
 ALWAYS = datetime(1971, 1, 1, tzinfo=UTC)
+CORRECTIONS = "corrections"  # the role of the folders into which people move mail to correct it
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSpec:
-    """A folder that is read, and what its mail is: intake (customers) or sent (our own)."""
+    """A folder that is read, and what its mail is: intake (customers), sent (our own), corrections (known mail that a
+    person put there)."""
 
     name: str
     role: str
@@ -80,10 +82,15 @@ class Mailbox:
         return self.part.folders.quarantine
 
     @property
+    def corrections(self) -> str:
+        """The folder in whose folders people put mail to correct it; "" for none."""
+        return self.part.folders.corrections or ""
+
+    @property
     def read_folders(self) -> tuple[FolderSpec, ...]:
         """Intake folders first: a customer's mail is known before our answer to it."""
         intake = tuple(FolderSpec(name, "intake") for name in self.part.folders.intake)
-        sent = (FolderSpec(self.part.folders.sent, "sent"),) if self.part.folders.sent else ()
+        sent = tuple(FolderSpec(name, "sent") for name in self.part.folders.sent)
         return intake + sent
 
 
@@ -124,7 +131,7 @@ class Judge:
         """The model in use, verified before it is loaded. Raises ModelUntrusted."""
         from triage.world import artefact
 
-        return artefact.load(self.model_folder)
+        return artefact.load(self.model_folder, semantic=None if self.config.judging.sentences else False)
 
     @cached_property
     def model_folder(self) -> Path:
@@ -212,6 +219,13 @@ class Desk(Judge):
         if part is None:
             raise NotFound("No SMTP server is configured.", fix="Add `smtp` to config/notices.yaml.")
         return mailer.open(smtp_account(part))
+
+    def channel(self, name: str) -> channels.Channel:
+        """A channel beside mail. Raises SendRefused where it left the config, SecretMissing."""
+        part = next((one for one in self.config.notices.channels if one.name == name), None)
+        if part is None:
+            raise SendRefused("There is no such channel any more.", where=name)
+        return channels.Channel(name, settings.secret_of(part.url, name))
 
     @property
     def reply_address(self) -> str:

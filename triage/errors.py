@@ -108,6 +108,10 @@ class DatabaseUnavailable(Temporary):
     """The database could not be reached or is busy."""
 
 
+class WriteCollided(Temporary):
+    """Two runs wrote the same at the same moment."""
+
+
 class DiskFull(Temporary):
     """There is no room left where the data is kept."""
 

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,19 @@ class Dovecot:
     ca_file: Path
     maildir: Path
     log: Path
+
+    def fill(self, user: str, mails: Iterable[tuple[bytes, float]]) -> None:
+        """Put mails (bytes, arrival in seconds since 1970) into the inbox of one of `users`, as its server had them."""
+        inbox_ = self.maildir.parent / user / "Maildir"
+        for name in ("cur", "new", "tmp"):
+            (inbox_ / name).mkdir(parents=True, exist_ok=True)
+        for number, (raw, at) in enumerate(mails):
+            path = inbox_ / "cur" / f"{at:.0f}.M{number:06d}.host:2,"
+            path.write_bytes(raw)
+            os.utime(path, (at, at))
+        owner = self.maildir.parent.stat()
+        for path in (inbox_.parent, *inbox_.parent.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
 
     def account(
         self, *, tls: Tls = Tls.NONE, sign_in: signin.SignIn | None = None, host: str = "localhost", name: str = "real"
@@ -57,14 +70,15 @@ def missing() -> str:
 
 
 @contextmanager
-def server() -> Iterator[Dovecot]:
+def server(users: Sequence[str] = ()) -> Iterator[Dovecot]:
+    """A running server with one mailbox, and one more for each of `users`, all with the same password."""
     # Not pytest's folder: mail processes of another user must get in, and socket paths may have 107 bytes at most.
     base = Path(tempfile.mkdtemp(prefix="dc-"))
     base.chmod(0o755)
     process = None
     try:
         ports = _free_ports(2)
-        running = _prepare(base, ports[0], ports[1])
+        running = _prepare(base, ports[0], ports[1], users)
         process = subprocess.Popen([PROGRAM, "-F", "-c", base / "dovecot.conf"], stderr=subprocess.DEVNULL)
         _wait(process, running)
         yield running
@@ -75,7 +89,7 @@ def server() -> Iterator[Dovecot]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def _prepare(base: Path, port: int, tls_port: int) -> Dovecot:
+def _prepare(base: Path, port: int, tls_port: int, users: Sequence[str] = ()) -> Dovecot:
     root = os.getuid() == 0
     owner = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.getuid())
     me, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
@@ -85,7 +99,8 @@ def _prepare(base: Path, port: int, tls_port: int) -> Dovecot:
     if root:
         os.chown(mail, owner.pw_uid, owner.pw_gid)
     place = f":{owner.pw_uid}:{owner.pw_gid}::{mail}::"
-    (base / "passwords").write_text(f"{USER}:{{PLAIN}}{PASSWORD}{place}\n", encoding="utf-8")
+    more = [f"{user}:{{PLAIN}}{PASSWORD}:{owner.pw_uid}:{owner.pw_gid}::{mail / user}::\n" for user in users]
+    (base / "passwords").write_text(f"{USER}:{{PLAIN}}{PASSWORD}{place}\n{''.join(more)}", encoding="utf-8")
     (base / "tokens").write_text(f"{USER}:{{PLAIN}}{TOKEN}{place}\n", encoding="utf-8")
     _certificates(base)
     config = _CONFIG.format(

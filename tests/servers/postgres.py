@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -25,6 +26,48 @@ def binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
+class Postgres:
+    """A server of our own that can be killed and comes back with its data. Raises RuntimeError where none can be had."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        programs = binaries()
+        if programs is None:
+            raise RuntimeError("no PostgreSQL server is installed (apt-get install postgresql)")
+        user = _ordinary_user()
+        data, port = folder / "data", _free_port()
+        data.mkdir()
+        if user:
+            shutil.chown(data, user)
+            for parent in (folder, *folder.parents):
+                if parent == Path("/tmp"):
+                    break
+                parent.chmod(parent.stat().st_mode | 0o011)
+        run = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
+        subprocess.run(
+            [*run, programs / "initdb", "-D", data, "-U", "triage", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        self._command = [
+            *run, programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", *options,
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://triage@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait(self.url)
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self, how: int) -> None:
+        """SIGINT ends it in order; SIGQUIT drops everything at once, as a crash does (PostgreSQL 15 manual, 19.5)."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+
+
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
     """A running server; yields its URL. Raises RuntimeError where none can be had."""
@@ -32,34 +75,12 @@ def server(folder: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    programs = binaries()
-    if programs is None:
-        raise RuntimeError("no PostgreSQL server is installed (apt-get install postgresql)")
-    user = _ordinary_user()
-    data, port = folder / "data", _free_port()
-    data.mkdir()
-    if user:
-        shutil.chown(data, user)
-        for parent in (folder, *folder.parents):
-            if parent == Path("/tmp"):
-                break
-            parent.chmod(parent.stat().st_mode | 0o011)
-    run = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-    subprocess.run(
-        [*run, programs / "initdb", "-D", data, "-U", "triage", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [*run, programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"postgresql://triage@127.0.0.1:{port}/postgres"
+    running = Postgres(folder)
     try:
-        _wait(url)
-        yield url
+        running.start()
+        yield running.url
     finally:
-        process.terminate()
-        process.wait(10)
+        running.stop(signal.SIGINT)
 
 
 @contextmanager

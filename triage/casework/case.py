@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from triage.casework import conversation, ledger, standing
+from triage.casework import conversation, ledger, merging, standing
 from triage.casework.events import Event, Kind, check, make
 from triage.casework.history import Contact, Ownership, Regime, Statutory
 from triage.casework.record import CHASE_AFTER, MAX_HOLDS, Case
@@ -34,6 +34,7 @@ _AFTER_CLOSE = _AFTER_MERGE | {
     Kind.FLAGGED,
     Kind.FLAG_CLEARED,
     Kind.CLASSIFIED,
+    Kind.DETAILED,
     Kind.ASSIGNED,
     Kind.REVIEWED,
     Kind.REOPENED,
@@ -119,6 +120,7 @@ _CHANGES: dict[Kind, Callable[[Case, Event, Data], Case]] = {
     Kind.FLAG_CLEARED: standing.flag_cleared,
     Kind.CLASSIFIED: standing.classified,
     Kind.URGENCY_SET: standing.urgency_set,
+    Kind.DETAILED: standing.detailed,
     Kind.POLICY_SET: standing.policy_set,
     Kind.ASSIGNED: standing.assigned,
     Kind.ACCEPTED: standing.accepted,
@@ -140,9 +142,9 @@ _CHANGES: dict[Kind, Callable[[Case, Event, Data], Case]] = {
     Kind.STATUTORY_MET: ledger.statutory,
     Kind.STATUTORY_DROPPED: ledger.statutory,
     Kind.DEADLINE_RECORDED: ledger.deadline_recorded,
-    Kind.MERGED_INTO: ledger.merged_into,
-    Kind.ABSORBED: ledger.absorbed,
-    Kind.SPLIT_OFF: ledger.split_off,
-    Kind.LINKED: ledger.linked,
+    Kind.MERGED_INTO: merging.merged_into,
+    Kind.ABSORBED: merging.absorbed,
+    Kind.SPLIT_OFF: merging.split_off,
+    Kind.LINKED: merging.linked,
     Kind.PARTICIPANT_ADDED: conversation.participant_added,
 }

@@ -145,9 +145,10 @@ def promised(case: Case, event: Event, data: Data) -> Case:
         raise NotAllowed(f"Promise {data['promise']} of case {case.number} is known already.")
     due = moment(data["due"])
     promise = Promise(
-        data["promise"], data["text"], data["type"], event.at, due, event.seq, data["assumed"], data["by"]
-    )
-    return replace(case, promises=(*case.promises, promise))
+        data["promise"], data["text"], data["type"], event.at, due, event.seq, data["assumed"], data["by"],
+        mail_id=event.mail_id,
+    )  # fmt: skip
+    return replace(case, promises=(*case.promises, promise), promised=case.promised + 1)
 
 
 #: which settlement may follow which state; what is not listed is final

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     MERGED_INTO = "merged_into"  # this case is the duplicate
     ABSORBED = "absorbed"  # this case took a duplicate in, with its mails and its earlier receipt
     SPLIT_OFF = "split_off"  # some mails went to a case of their own
+    DETAILED = "detailed"  # what a register asks for and a person entered: product, remedy, follow-up
     LINKED = "linked"  # related to another case
     PARTICIPANT_ADDED = "participant_added"  # an address that belongs to the customer's side
 
@@ -146,6 +147,10 @@ _FLAG = record(
     rule=TEXT.optional(""),
     live=YES.optional(True),
 )
+_FACT = record(
+    kind=one_of(("refund", "amount", "yes", "no", "signpost")), value=TEXT.optional(""), quote=TEXT.optional("")
+)
+#: what a duplicate brings: its mails and calls, our promises with the steps taken for them, its chases
 _CONTACT = record(
     at=WHEN,
     direction=one_of(("in", "out")),
@@ -154,8 +159,31 @@ _CONTACT = record(
     response=one_of(RESPONSES).optional("answer"),
     by=TEXT.optional(""),
     channel=TEXT.optional("mail"),
+    facts=many(_FACT).optional([]),
 )
-_FACT = record(kind=one_of(("refund", "amount", "yes", "no")), value=TEXT.optional(""), quote=TEXT.optional(""))
+_CLIMBED = record(
+    label=NAME,
+    step=NUMBER,
+    at=WHEN,
+    delivered_at=WHEN,
+    skipped=YES.optional(False),
+    acknowledged_at=WHEN.optional(),
+    by=TEXT.optional(""),
+)
+_BROUGHT = record(
+    promise=NAME,
+    text=TEXT,
+    type=one_of(PROMISE_KINDS),
+    made_at=WHEN,
+    due=WHEN,
+    assumed=YES.optional(False),
+    by=TEXT.optional(""),
+    state=one_of(PROMISE_STATES).optional("open"),
+    settled_at=WHEN.optional(),
+    mail_id=NUMBER.optional(),
+    taken=many(_CLIMBED).optional([]),
+)
+_CHASE = record(at=WHEN, mail_id=NUMBER.optional(), evidence=many(TEXT).optional([]))
 _WHY = TEXT.optional("")
 
 SHAPES: dict[Kind, dict[str, Part]] = {
@@ -285,12 +313,23 @@ SHAPES: dict[Kind, dict[str, Part]] = {
         "case_id": NUMBER,
         "received_at": WHEN,
         "contacts": many(_CONTACT).optional([]),
+        "promises": many(_BROUGHT).optional([]),
+        "chases": many(_CHASE).optional([]),
+        "restrict_text": YES.optional(False),
         "participants": many(TEXT).optional([]),
         "why": _WHY,
     },
     Kind.SPLIT_OFF: {
         "mail_ids": many(NUMBER),
         "case_id": NUMBER,
+        "participants": many(TEXT).optional([]),
+        "why": _WHY,
+    },
+    Kind.DETAILED: {
+        "product": TEXT.optional(),
+        "remedy": TEXT.optional(),
+        "eligible": YES.optional(),
+        "follow_up": TEXT.optional(),
         "why": _WHY,
     },
     Kind.LINKED: {"case_id": NUMBER, "why": _WHY},

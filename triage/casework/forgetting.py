@@ -20,7 +20,7 @@ _KEPT = frozenset(
     "case_id number disposition complaint_type secondary urgency policy calendar statutory restrict_text split_from "
     "owner pool basis mode target name cycle step due deliver_at roles skipped late key state breached_at mail_ids "
     "mail_id reply_mail_id at direction owed response channel asks outcome reason type assumed promise version live "
-    "received_at language via kind by".split()
+    "received_at language via kind by made_at settled_at delivered_at acknowledged_at label".split()
 )
 _ADDRESSES = frozenset({"to", "participants"})
 _ADDRESS = frozenset({"customer", "sender", "address"})

@@ -14,9 +14,10 @@ from triage.words import Target, Urgency
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one of our answers stated: an amount ("refund" where it is to be paid back), or a decision (yes, no)."""
+    """What one of our answers stated: an amount ("refund" where it is to be paid back), a decision (yes, no), or the way
+    to an ombudsman ("signpost")."""
 
-    kind: str  # "refund", "amount", "yes" or "no"
+    kind: str  # "refund", "amount", "yes", "no" or "signpost"
     value: str  # of an amount: "80.00 GBP"
     quote: str
 
@@ -137,6 +138,7 @@ class Promise:
     by: str = ""
     state: str = "open"
     settled_at: datetime | None = None
+    mail_id: int | None = None  # the reply that made it
 
     def broken(self, now: datetime) -> bool:
         """Broken from its due moment on, unless something was settled; an answer in that very second keeps it."""
@@ -158,6 +160,10 @@ class Taken:
     skipped: bool = False
     acknowledged_at: datetime | None = None
     acknowledged_by: str = ""
+
+    def waits(self, at: datetime) -> bool:
+        """Was it taken by then, and nobody has taken note of it?"""
+        return self.acknowledged_at is None and not self.skipped and self.at <= at
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is kept in the books of a case: steps taken, results, due dates by hand and by law, merges and splits.
+"""What is kept in the books of a case: steps taken, results, due dates by hand and by law.
 
 Each function is the change one kind of event makes; `case.apply` calls it after the event was found well formed.
 """
@@ -10,13 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from triage.casework.conversation import end_hold
 from triage.casework.events import Event, Kind
-from triage.casework.history import Contact, ManualDue, Recorded, Statutory, Taken
+from triage.casework.history import ManualDue, Recorded, Statutory, Taken
 from triage.casework.record import Case
 from triage.casework.shapes import moment
 from triage.errors import NotAllowed
-from triage.words import State, Status, Target
+from triage.words import State, Target
 
 Data = Mapping[str, Any]
 
@@ -36,13 +35,10 @@ def escalated(case: Case, event: Event, data: Data) -> Case:
 
 
 def acknowledged(case: Case, event: Event, data: Data) -> Case:
-    def waits(step: Taken) -> bool:
-        return step.acknowledged_at is None and not step.skipped and step.at <= event.at
-
-    if not any(waits(step) for step in case.taken):
+    if not case.waits_for_note(event.at):
         raise NotAllowed(f"Case {case.number} has no escalation that waits to be acknowledged.")
     taken = (
-        replace(step, acknowledged_at=event.at, acknowledged_by=event.actor) if waits(step) else step
+        replace(step, acknowledged_at=event.at, acknowledged_by=event.actor) if step.waits(event.at) else step
         for step in case.taken
     )
     return replace(case, taken=tuple(taken))
@@ -95,57 +91,3 @@ def statutory(case: Case, event: Event, data: Data) -> Case:
         return replace(case, statutory=tuple(s for s in case.statutory if s is not old))
     met = replace(old, met_at=event.at)
     return replace(case, statutory=tuple(met if s is old else s for s in case.statutory))
-
-
-def merged_into(case: Case, event: Event, data: Data) -> Case:
-    if data["case_id"] == case.id:
-        raise NotAllowed("A case cannot be merged into itself.")
-    if case.hold:
-        case = end_hold(case, max(event.at, case.hold.at))
-    return replace(case, status=Status.MERGED, merged_into=data["case_id"], merged_at=event.at)
-
-
-def absorbed(case: Case, event: Event, data: Data) -> Case:
-    """Take a duplicate in: its mails, its people and, when it came first, its receipt."""
-    other = data["case_id"]
-    if other == case.id or other in case.absorbed:
-        raise NotAllowed(f"Case {other} is part of case {case.number} already.")
-    known = {c.mail_id for c in case.contacts if c.mail_id is not None}
-    brought = [
-        Contact(
-            moment(c["at"]),
-            event.seq * 100_000 + index,
-            c["direction"] == "in",
-            c.get("mail_id"),
-            c["owed"] and c["direction"] == "in",
-            c["response"],
-            c["by"],
-            c["channel"],
-        )
-        for index, c in enumerate(data["contacts"])
-        if c.get("mail_id") not in known
-    ]
-    case = replace(
-        case,
-        absorbed=(*case.absorbed, other),
-        received_at=min(case.received_at, moment(data["received_at"])),
-        participants=case.participants | frozenset(data["participants"]),
-        contacts=tuple(sorted((*case.contacts, *brought), key=lambda c: (c.at, not c.inbound, c.seq))),
-    )
-    answers = [c.at for c in brought if c.inbound and case.hold and c.at >= case.hold.at]
-    return end_hold(case, min(answers)) if answers else case
-
-
-def split_off(case: Case, event: Event, data: Data) -> Case:
-    moved = set(data["mail_ids"])
-    kept = tuple(c for c in case.contacts if c.mail_id is None or c.mail_id not in moved)
-    inbound = [c.at for c in kept if c.inbound]
-    if len(kept) == len(case.contacts):
-        raise NotAllowed(f"None of these mails is on case {case.number}.")
-    if not inbound:
-        raise NotAllowed(f"Nothing of the customer would be left on case {case.number}.")
-    return replace(case, contacts=kept, received_at=max(case.received_at, inbound[0]))
-
-
-def linked(case: Case, event: Event, data: Data) -> Case:
-    return replace(case, linked=tuple(dict.fromkeys((*case.linked, data["case_id"]))))

@@ -20,6 +20,7 @@ from triage.casework.card import (
     commands,
     in_short,
     lines,
+    local,
     one_line,
     quoted,
     target,
@@ -27,10 +28,14 @@ from triage.casework.card import (
     whereabouts,
 )
 
-__all__ = ["LETTER_WORDS", "Card", "Due", "Flagged", "Kind", "Mail", "Notice", "acknowledgement", "alarm",
-           "assignment", "digest", "escalation", "forward", "inform", "mistake", "news", "reminder", "review"]  # fmt: skip
+__all__ = [
+    "LETTER_WORDS", "Card", "Due", "Flagged", "Kind", "Mail", "Notice", "acknowledgement", "alarm", "assignment", "digest",
+    "escalation", "forward", "in_channel", "inform", "mistake", "news", "reminder", "review",
+]  # fmt: skip
 
 _SUBJECT = 120
+_TOKEN = re.compile(r"\[#[^\]\s]{1,60}\]")
+_NUMBER = re.compile(r"\b[A-Z]{1,10}-\d{4}-\d{3,9}\b")
 _LETTER_WORD = re.compile(r"\{([a-z]+)\}")
 #: our own mail is marked as such (RFC 3834). No suppress header to staff: their out-of-office must reach us
 _STAFF = (("Auto-Submitted", "auto-generated"),)
@@ -52,6 +57,8 @@ class Kind(StrEnum):
     NEWS = "news"  # to the owner: something came in on the case
     MISTAKE = "mistake"  # to the sender of a reply of ours, and the lead where grave: look at it again
     FORWARD = "forward"  # to people: a mail that is no case
+    AUDIT = "audit"  # to one person: a sample of filed mail to look through
+    ANSWER = "answer"  # to one of us: what of their reply was not understood
     DIGEST = "digest"  # to one person: all that can wait, in one mail
     ALARM = "alarm"  # to the operators: the program itself is in trouble
     ACKNOWLEDGEMENT = "acknowledgement"  # to the customer: the receipt
@@ -128,6 +135,17 @@ def mistake(card: Card, to: Sequence[str], seq: int, found: Sequence[str], subje
     return _notice(card, Kind.MISTAKE, f"{seq}", to, "please look at your reply again", parts)
 
 
+def in_channel(notice: Notice) -> tuple[str, str]:
+    """(title, text) of a notice for a chat: its subject without the token, its first line and what to type. Of a digest
+    or an alarm all of it. Nothing of what a customer wrote but the subject, as redacted as in the mail."""
+    title = _TOKEN.sub("", notice.subject).strip()
+    if notice.case_id is None:
+        return title, notice.text
+    number = _NUMBER.search(notice.text)
+    head = notice.text.partition("\n")[0]
+    return title, f"{head}\ntriage case {number[0]}" if number else head
+
+
 # -- other notices ---------------------------------------------------------------------------------------------------
 
 
@@ -153,17 +171,52 @@ def forward(mail: Mail, to: Sequence[str], zone: str) -> Notice:
         "",
         *whereabouts(mail.customer, mail.subject, mail.date, mail.message_id, mail.mailbox, mail.folder, zone),
         "",
-        "If it is a complaint after all, type",
+        "If it is a complaint after all, reply with the line",
+        "  complaint",
+        "(or, say, billing urgent), or type",
         f"  triage correct --mail {mail.key} --disposition complaint --why ...",
     ]
     subject = f"{mail.disposition}: {quoted(mail.subject, 80)}"
     return Notice(f"forward:{mail.key}", Kind.FORWARD, None, tuple(to), subject, "\n".join(page) + "\n")
 
 
+def audit(week: str, mails: Sequence[Mail], to: Sequence[str], due: datetime, filed: int, zone: str) -> Notice:
+    """The week's sample, to one person. Named, not copied: the mails are read in the mailbox."""
+    page = [
+        f"{len(mails)} of the {filed} mails that were filed as no complaint in {week}. Please read them in the mailbox by",
+        f"{local(due, zone)}: was one a complaint after all? From your answers we know how many complaints are missed.",
+        "",
+    ]
+    for mail in mails:
+        where = whereabouts(mail.customer, mail.subject, mail.date, mail.message_id, mail.mailbox, mail.folder, zone)
+        page += [f"mail {mail.key}  {mail.disposition}: {one_line(mail.reason, 80)}", *(f"  {w}" for w in where), ""]
+    page += [
+        "Reply with a line for each, or type what stands behind it:",
+        "  all ok                       triage audit --ok",
+        f"  mail {mails[0].key} billing urgent    triage audit {mails[0].key} --complaint --type billing --urgency urgent",
+        f"  mail {mails[0].key} ok                triage audit {mails[0].key} --ok",
+    ]
+    subject = f"{len(mails)} filed mails to look through, {week}"
+    return Notice(f"audit:{week}", Kind.AUDIT, None, tuple(to), subject, "\n".join(page) + "\n")
+
+
+def answer(key: str, to: Sequence[str], lines: Sequence[str], examples: Sequence[str]) -> Notice:
+    """To one of us who answered a notice: the lines that were not understood, and what would have been."""
+    page = ["These lines of your reply were not understood, and nothing was done because of them:", ""]
+    page += [f"  {quoted(line, 80)}" for line in lines[:10]]
+    page += ["", "What would be understood, a line each:", *(f"  {one_line(e)}" for e in examples)]
+    page += ["", "The rest of your reply, if there was any, is carried out; the next digest says what became of it."]
+    return Notice(
+        f"answer:{key}", Kind.ANSWER, None, tuple(to), "your reply was not understood", "\n".join(page) + "\n"
+    )
+
+
 def digest(
-    person: str, to: Sequence[str], day: str, sections: Sequence[tuple[str, Sequence[tuple[Card, str]]]], part: str = ""
-) -> Notice:
-    """All that can wait, one mail a person and day: (title, [(card, what about it)]). A restricted case is a number."""
+    person: str, to: Sequence[str], day: str, sections: Sequence[tuple[str, Sequence[tuple[Card, str]]]], part: str = "",
+    *, sample: Sequence[Mail] = (), done: Sequence[str] = (),
+) -> Notice:  # fmt: skip
+    """All that can wait, one mail a person and day: (title, [(card, what about it)]), the filed mails that are to be
+    looked through, and what became of this person's corrections. A restricted case is a number."""
     page = [f"Your cases on {day}", ""]
     for title, entries in sections:
         page.append(f"{title} ({len(entries)})")
@@ -171,10 +224,22 @@ def digest(
             subject = "(restricted)" if card.restrict_text else quoted(card.subject, 60)
             page.append(f"  {card.number}  {card.urgency.word:<8}  {one_line(what, 80)}  {subject}")
         page.append("")
+    if sample:
+        page += [f"Filed as no complaint, for you to look through ({len(sample)})", *map(_filed, sample), ""]
+    if done:
+        page += ["What became of your corrections", *(f"  {one_line(line, 160)}" for line in done), ""]
     page.append("triage case NUMBER shows one of them.")
+    page.append(_HOW)
     count = sum(len(entries) for _, entries in sections)
     key = ":".join(bit for bit in ("digest", person, day, part) if bit)
     return Notice(key, Kind.DIGEST, None, tuple(to), f"{count} of your cases on {day}", "\n".join(page) + "\n")
+
+
+_HOW = 'To set one right, reply with a line such as "#123 billing urgent", "#123 no complaint" or "mail 45 ok".'
+
+
+def _filed(mail: Mail) -> str:
+    return f"  mail {mail.key}  {mail.disposition}  {one_line(mail.customer, 60)}  {quoted(mail.subject, 60)}"
 
 
 def alarm(key: str, to: Sequence[str], what: str, details: Sequence[str], todo: Sequence[str]) -> Notice:

@@ -119,6 +119,7 @@ class Policy:
     reopen: str = "resume"  # or "restart": how resolution goes on after the customer came back
     at_risk: int = 75  # percent of the span, walked through the same calendar
     review: Span = field(default=Span(30, "min"))  # how long a doubt may wait before the lead is told
+    undated_promise: Span = field(default=Span(3, "business_days"))  # what a promise without a date counts as
     enabled: bool = True
     version: str = ""
 

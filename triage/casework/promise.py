@@ -27,7 +27,6 @@ from triage.judge import sentences
 from triage.judge.phrases import Hit
 from triage.judge.sentences import Sentence, Text
 
-VAGUE = Span(3, "business_days")  # the default for an undated commitment
 MOST = 10  # commitments kept of one mail
 _SHORT_CLAUSE = 7  # words: an adverbial cut off by a comma ("by Friday, as agreed, ...")
 
@@ -51,10 +50,9 @@ class Commitment:
     verb: str
 
 
-def find(
-    text: str, language: str, sent: datetime, calendar: BusinessCalendar, vague: Span = VAGUE
-) -> tuple[Commitment, ...]:
-    """The commitments in the own words of a reply sent at `sent` (aware). At most ten; never raises for the text."""
+def find(text: str, language: str, sent: datetime, calendar: BusinessCalendar, vague: Span) -> tuple[Commitment, ...]:
+    """The commitments in the own words of a reply sent at `sent` (aware); `vague` is what the policy gives those without
+    a date. At most ten; never raises for the text."""
     read = sentences.read(text)
     found: list[Commitment] = []
     settled: set[int] = set()  # what one language has read, or the reply's own takes back, its neighbours leave alone

@@ -58,10 +58,15 @@ class Case:
     reviews: tuple[Review, ...] = ()
     chases: tuple[Chase, ...] = ()
     promises: tuple[Promise, ...] = ()
+    promised: int = 0  # promises ever made here, also those that left with a split: no name is given twice
     taken: tuple[Taken, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     statutory: tuple[Statutory, ...] = ()
     manual: tuple[ManualDue, ...] = ()
+    product: str = ""  # what the complaint is about, as a person entered it for the register
+    remedy: str = ""  # what the customer wants
+    eligible: bool | None = None  # under the rules of the regulator, where there is one
+    follow_up: str = ""  # what is done so that it does not happen again
     linked: tuple[int, ...] = ()
     absorbed: tuple[int, ...] = ()
     split_from: int | None = None
@@ -138,6 +143,10 @@ class Case:
         """Would a customer's mail of that moment chase an answer? (That it asks for news is for cues to say.)"""
         owed = [c for c in self.unanswered if c.at < at]
         return bool(owed) and at - owed[-1].at >= after
+
+    def waits_for_note(self, at: datetime) -> bool:
+        """Is there an escalation by that moment that nobody has taken note of?"""
+        return any(t.waits(at) for t in self.taken)
 
     def may_hold(self) -> bool:
         """Is a(nother) wait for the customer allowed?"""

@@ -102,6 +102,14 @@ def facts(text: str, language: str) -> tuple[Fact, ...]:
     return tuple(dict.fromkeys(found))[:MOST]
 
 
+def signposts(text: str, language: str) -> tuple[Fact, ...]:
+    """Where a reply points to an ombudsman or another way out, also under a condition ("if you are not satisfied")."""
+    found = [
+        Fact("signpost", "", quote(one.text, one.sentence)) for one in _spoken(text, language) if one.has("signpost")
+    ]
+    return tuple(dict.fromkeys(found))[:MOST]
+
+
 def _granted(one: _Spoken) -> bool:
     """A yes that no denial stands in."""
     denials = [hit for hit in one.hits if hit.section == "neg"]

@@ -42,6 +42,13 @@ def classified(case: Case, event: Event, data: Data) -> Case:
     )
 
 
+def detailed(case: Case, event: Event, data: Data) -> Case:
+    given = {name: data[name] for name in ("product", "remedy", "eligible", "follow_up") if name in data}
+    if not given:
+        raise NotAllowed("Nothing was entered: product, remedy, eligibility or follow-up.")
+    return replace(case, **given)
+
+
 def with_regime(case: Case, event: Event, **parts: Any) -> Case:
     """A change is in force from its own moment, but never before the change that was told before it."""
     last = case.regimes[-1]

@@ -20,6 +20,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 By = Annotated[str | None, typer.Option("--by", help="Who does this; you, if not given.")]
 At = Annotated[str | None, typer.Option("--at", help="When it was true (ISO 8601 with zone); now, if not given.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; kept with the case.")]
+Product = Annotated[str, typer.Option("--product", help="The product or service it is about, for the register.")]
+Remedy = Annotated[str, typer.Option("--remedy", help="What the customer wants, for the register.")]
+FollowUp = Annotated[
+    str, typer.Option("--follow-up", help="What is done so that it does not happen again, for the register.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
@@ -118,12 +123,33 @@ def close(
     reason: Annotated[
         str, typer.Option(help="Close without an answer: duplicate, withdrawn, not_a_complaint, unreachable, spam.")
     ] = "",
+    product: Product = "", remedy: Remedy = "", follow_up: FollowUp = "",
     why: Why = "", dry_run: DryRun = False, by: By = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Close cases: with an outcome and a cause after a person's answer, or with a reason."""
     if bool(outcome) == bool(reason):
         raise Misuse("Closing needs --outcome (with --cause), or --reason.")
-    _act("close", ids, where, dry_run, by, None, as_json, outcome=outcome, cause=cause, reason=reason, why=why)
+    _act(
+        "close", ids, where, dry_run, by, None, as_json, outcome=outcome, cause=cause, reason=reason, why=why,
+        product=product, remedy=remedy, follow_up=follow_up,
+    )  # fmt: skip
+
+
+@app.command()
+def details(
+    ids: Ids = None, where: Where = None, product: Product = "", remedy: Remedy = "", follow_up: FollowUp = "",
+    eligible: Annotated[
+        bool | None, typer.Option("--eligible/--not-eligible", help="Whether the regulator's rules cover the customer.")
+    ] = None,
+    dry_run: DryRun = False, by: By = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Enter what the register of complaints asks for and no mail tells."""
+    if not (product or remedy or follow_up) and eligible is None:
+        raise Misuse("Nothing to enter.", fix="Give --product, --remedy, --follow-up, --eligible or --not-eligible.")
+    _act(
+        "details", ids, where, dry_run, by, None, as_json, product=product, remedy=remedy, follow_up=follow_up,
+        eligible=eligible,
+    )  # fmt: skip
 
 
 @app.command()
@@ -211,8 +237,13 @@ def merge(
 @app.command()
 def split(
     case: Annotated[str, typer.Argument(help="The case that holds the mail.")],
-    mail: Annotated[list[int], typer.Option("--mail", help="Number of a mail, as `triage case ID` lists it.")],
+    mail: Annotated[
+        list[int] | None, typer.Option("--mail", help="Number of a mail, as `triage case ID` lists it; may be repeated.")
+    ] = None,
+    merged: Annotated[str, typer.Option("--merged", help="All that came with this merged case: undoes a merge.")] = "",
     why: Why = "", by: By = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Give mails of a case a case of their own."""
-    _act("split", [case], None, False, by, None, as_json, mail_ids=mail, why=why)
+    """Give mails of a case a case of their own, with our answers and promises that belong to them."""
+    if bool(mail) == bool(merged):
+        raise Misuse("Say which mails: --mail NUMBER, or --merged CASE for all that a merge brought.")
+    _act("split", [case], None, False, by, None, as_json, mail_ids=mail or [], merged=merged, why=why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -52,11 +53,36 @@ def summary(outcome: dict[str, Any]) -> str:
     ]  # fmt: skip
     steps, notices = outcome["escalations"], outcome["notices"]
     return (
-        table(heads, rows, {"trouble": 200})
+        table(heads, rows, {"trouble": 500})
+        + _early(outcome["mailboxes"])
         + f"\n{steps['escalations']} escalations, {steps['reminders']} reminders; "
         + f"{notices['sent']} notices sent, {notices['held']} held back (notices are {notices['mode']})"
+        + ("; `triage notices` shows them" if notices["held"] else "")
         + "".join(f"\n  {line}" for line in notices["errors"])
+        + "".join(f"\n{line}" for line in _remarks(outcome["mailboxes"]))
         + refusal(outcome["config_refused"])
+    )
+
+
+def _remarks(boxes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What the columns do not say."""
+    for box in boxes:
+        if box["outbound"]:
+            yield f"{box['mailbox']}: {box['outbound']} mails of ours, put on their cases or filed"
+        if box["before_start"]:
+            yield (
+                f"{box['mailbox']}: {box['before_start']} mails came before start_from and open no case; "
+                "`triage backfill --since DATE` takes them in"
+            )
+
+
+def _early(boxes: list[dict[str, Any]]) -> str:
+    """What a first run needs to hear: its mail is not lost, it is older than the desk."""
+    early = sum(box["before_start"] for box in boxes)
+    if not early:
+        return ""
+    return (
+        f"\n{early} mails are older than `start_from` and open no case; `triage backfill --since DATE` takes them in."
     )
 
 

@@ -17,16 +17,16 @@ app.add_typer(hours_app)
 
 @app.command()
 def init(
+    address: Annotated[
+        str, typer.Option(prompt="Address that customers complain to", help="Its mailbox is read.", show_default=False)
+    ],
+    host: Annotated[str, typer.Option(prompt="IMAP server", help="Name of the mail server.")],
+    lead: Annotated[str, typer.Option(prompt="Mail address of the support lead", help="Gets what fits nobody.")],
     folder: Annotated[
         Path | None, typer.Argument(help="Where to write it; TRIAGE_CONFIG or ./config if not given.")
     ] = None,
-    address: Annotated[
-        str, typer.Option(prompt="Address that customers complain to", help="Its mailbox is read.")
-    ] = "",
-    host: Annotated[str, typer.Option(prompt="IMAP server", help="Name of the mail server.")] = "",
     user: Annotated[str, typer.Option(help="Sign-in name; the address, if not given.")] = "",
     smtp_host: Annotated[str, typer.Option(help="Server that takes notices; the IMAP server, if not given.")] = "",
-    lead: Annotated[str, typer.Option(prompt="Mail address of the support lead", help="Gets what fits nobody.")] = "",
     zone: Annotated[str, typer.Option(help="Time zone of the desk.")] = "Europe/London",
     business: Annotated[str, typer.Option(help="Name that notices are signed with.")] = "",
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -28,7 +29,7 @@ def _plain(value: Any) -> Any:
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: dict[str, int] | None = None) -> str:
     """Columns as wide as their longest cell, or as `widest` allows; cells are cut with an ellipsis."""
     limits = [(widest or {}).get(head, 60) for head in heads]
-    cut = [[_cut(_visible(cell), limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
+    cut = [[_cut(visible(cell), limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
     widths = [max(len(head), *(len(row[i]) for row in cut)) if cut else len(head) for i, head in enumerate(heads)]
     lines = [list(heads), ["-" * width for width in widths], *cut]
     return "\n".join(
@@ -36,7 +37,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], widest: dict[str,
     )
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Hostile text cannot move the cursor: control characters become spaces."""
     return "".join(character if character.isprintable() else " " for character in str(text))
 
@@ -62,7 +63,16 @@ def written(path: Path, text: str) -> str:
     return f"written to {path}"
 
 
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|\+00:00)")
+
+
+def in_words(text: str, zone: str) -> str:
+    """A line of ours with its moments as people of the desk read them, and nothing that moves the cursor."""
+    return _MOMENT.sub(lambda match: local(match[0], zone), visible(text))
+
+
 def heading(text: str) -> str:
+    text = visible(text)
     return f"\n{text}\n{'=' * len(text)}"
 
 

@@ -65,10 +65,19 @@ def _grid(part: Grid) -> str:
     return f'{head}<div class="wide"><table><tr>{heads}</tr>\n{rows}</table></div>\n'
 
 
+def drawing(part: Bars) -> str:
+    """The bars alone, as an SVG file of their own on a white ground."""
+    drawn = _drawn(part)
+    style = "<style>text { font: 13px system-ui, sans-serif; }</style><rect width='100%' height='100%' fill='#fff'/>"
+    return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{style}", 1) + "\n"
+
+
 def _bars(part: Bars) -> str:
     head = f"<h2>{escape(part.title)}</h2>\n"
-    if not part.rows:
-        return f"{head}<p>Nothing to show.</p>\n"
+    return head + (_drawn(part) if part.rows else "<p>Nothing to show.</p>") + "\n"
+
+
+def _drawn(part: Bars) -> str:
     top = 26
     height = top + _ROW * len(part.rows)
     drawn = [_legend(part.names)]
@@ -82,7 +91,7 @@ def _bars(part: Bars) -> str:
         f"{part.title}: " + "; ".join(f"{label} {_figures(values)}" for label, values in part.rows), quote=True
     )
     size = f'viewBox="0 0 {width} {height}" width="{width}"'
-    return f'{head}<svg role="img" aria-label="{said}" {size}>{"".join(drawn)}</svg>\n'
+    return f'<svg role="img" aria-label="{said}" {size}>{"".join(drawn)}</svg>'
 
 
 def _legend(names: Sequence[str]) -> str:

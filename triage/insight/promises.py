@@ -36,9 +36,12 @@ class Rate:
 
 
 def rates(cases: Iterable[Case]) -> list[Rate]:
-    """By type and span, the commonest first; `all` and `any` stand for every type and span."""
+    """By type and span, the commonest first; `all` and `any` stand for every type and span.
+
+    What a merged case promised counts on the case that holds it now.
+    """
     found: dict[tuple[str, str], list[Promise]] = defaultdict(list)
-    for case in cases:
+    for case in (one for one in cases if one.merged_into is None):
         for promise in case.promises:
             span = _span(promise)
             kind = case.complaint_type or case.disposition.value

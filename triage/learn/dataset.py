@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -145,7 +146,7 @@ def _has_columns(path: Path, header: Sequence[str], source: Mapping[str, str]) -
     missing += [] if has & {"disposition", "type"} else ["type"]
     if missing:
         free = [name for name in header if name not in {source.get(ours, ours) for ours in has}]
-        options = " ".join(f"--columns {ours}={_meant(ours, free) or 'NAME'}" for ours in missing)
+        options = " ".join("--columns " + shlex.quote(f"{ours}={_meant(ours, free) or 'NAME'}") for ours in missing)
         named = " and no column ".join("type (or disposition)" if ours == "type" else ours for ours in missing)
         raise DatasetInvalid([Problem(where, f"has no column {named}.", f"{listed} Say which one it is: {options}")])
 
@@ -156,7 +157,9 @@ def _meant(ours: str, theirs: Sequence[str]) -> str:
     for alias in (ours, *_ALIASES[ours]):
         if alias in plain:
             return plain[alias]
-    near = difflib.get_close_matches(ours, plain, n=1) or [n for n in plain if any(a in n for a in _ALIASES[ours])]
+    wanted = (ours, *_ALIASES[ours])
+    near = [hit for alias in wanted for hit in difflib.get_close_matches(alias, plain, n=1, cutoff=0.75)]
+    near += [name for name in plain for alias in wanted if alias in name]
     return plain[near[0]] if near else ""
 
 

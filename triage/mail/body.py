@@ -100,8 +100,8 @@ def _source(message: Message) -> tuple[Literal["plain", "html", "none"], str]:
 
 
 def _joined(lines: list[str]) -> str:
-    text = "\n".join(line.rstrip() for line in lines)
-    return _BLANK.sub("\n\n", text).strip()
+    text = "\n".join([line.rstrip() for line in lines])
+    return (_BLANK.sub("\n\n", text) if "\n\n\n" in text else text).strip()
 
 
 def _zone_of(message: Message) -> tzinfo:

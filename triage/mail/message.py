@@ -204,10 +204,20 @@ def _logical_key(body: bytes, given: str, senders: tuple[Address, ...], date: st
     Line ends count as CRLF and line ends at the close do not count (RFC 6376 3.4.3), because servers change both.
     A missing Message-ID stays empty here: a made one would differ between two deliveries.
     """
-    body = body.replace(b"\r\n", b"\n").rstrip(b"\n").replace(b"\n", b"\r\n")
+    body = _canonical(body)
     sender = ",".join(a.email or a.name for a in senders)
     parts = (given, sender, " ".join(date.split()), " ".join(subject.split()), hashlib.sha256(body).hexdigest())
     return hashlib.sha256("\x00".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
+def _canonical(body: bytes) -> bytes:
+    """With CRLF at every line end and none at the close."""
+    if body.count(b"\n") != body.count(b"\r\n"):
+        return body.replace(b"\r\n", b"\n").rstrip(b"\n").replace(b"\n", b"\r\n")
+    end = len(body)  # as servers send it: nothing to put right, so nothing to copy
+    while body.endswith(b"\r\n", 0, end):
+        end -= 2
+    return body[:end]
 
 
 class _Content:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
-from triage.mail import phrases, tokens
+from triage.mail import person, phrases, tokens
 from triage.mail.body import Body
 from triage.mail.message import Message
 from triage.mail.screen import AUTOMATIC_KINDS, Ours, Screening
@@ -102,6 +103,7 @@ class CaseRef:
     participants: frozenset[str]  # addresses in lower case
     subject: str
     sent: bool = False
+    name: str = ""  # the customer's, as they wrote it; "" where it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ def _searched(message: Message, body: Body) -> str:
     return "\n".join(part[:_READ] for part in parts)
 
 
+@lru_cache(maxsize=16)  # asked for the same words by threading, routing and the keys of the case
 def reference_numbers(text: str) -> tuple[str, ...]:
     """Order, invoice, account numbers in a text, in one form (capitals, no space or hyphen); at most ten.
 
@@ -195,13 +198,18 @@ def decide(
     screening: Screening,
     now: datetime,
     reopen_days: int = 14,
+    text: str = "",
 ) -> Threading:
-    """The case a mail joins. `found` holds, for each key, the cases the store knows by it (merged ones followed)."""
+    """The case a mail joins. `found` holds, for each key, the cases the store knows by it (merged ones followed).
+
+    `text` is what the mail says: an order number from an unknown address attaches no mail of somebody else, by the name
+    they sign with, unless the mail names the customer. Another company's order may well bear the same number.
+    """
     possibly: dict[int, None] = {}
     barred: set[int] = set()  # a token of this case was shown by somebody who takes no part in it
     for key in keys:
         refs = found.get(key, ())
-        joined = _passes(key, refs, screening, barred)
+        joined = _passes(key, refs, screening, barred, text)
         if joined is not None:
             others = tuple(case for case in possibly if case != joined.case_id)
             return _attach(key, joined, screening, now, reopen_days, others)
@@ -216,7 +224,9 @@ def decide(
     return Threading(None, "new", why, tuple(possibly))
 
 
-def _passes(key: Key, refs: tuple[CaseRef, ...], screening: Screening, barred: set[int]) -> CaseRef | None:
+def _passes(
+    key: Key, refs: tuple[CaseRef, ...], screening: Screening, barred: set[int], text: str
+) -> CaseRef | None:  # fmt: skip
     """The one case this key may attach to."""
     if not refs:
         return None
@@ -238,7 +248,10 @@ def _passes(key: Key, refs: tuple[CaseRef, ...], screening: Screening, barred: s
     if key.kind in ("case_number", "order"):
         # An unknown address may be a customer's second one; one open case and no other must have the number.
         open_ = [ref for ref in refs if _is_open(ref)]
-        return open_[0] if len(open_) == 1 and open_[0].case_id not in barred else None
+        if len(open_) != 1 or open_[0].case_id in barred:
+            return None
+        stranger = key.kind == "order" and person.another(screening.customer.name, open_[0].name, text)
+        return None if stranger else open_[0]
     return None
 
 

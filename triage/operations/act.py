@@ -18,13 +18,14 @@ from triage.desk import Desk
 from triage.errors import Misuse, NotAllowed
 from triage.judge import route
 from triage.judge.route import Facts
-from triage.operations import answering, cards, opening
-from triage.operations.casebook import Draft, put, read, reserve
+from triage.operations import answering, cards, merging, opening
+from triage.operations.casebook import Draft, put, read
+from triage.operations.deed import Deed
 from triage.words import Disposition, Urgency
 from triage.world.reader import Reading
 from triage.world.store import cases, mails, register
 
-Verb = Callable[["Deed"], str]
+Verb = Callable[[Deed], str]
 
 
 class _Undo(Exception):
@@ -32,20 +33,6 @@ class _Undo(Exception):
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.row = row
-
-
-class Deed:
-    """One verb on one case in one transaction."""
-
-    def __init__(
-        self, desk: Desk, tx: Connection, draft: Draft, actor: str, at: datetime, data: Mapping[str, Any]
-    ) -> None:
-        self.desk, self.tx, self.draft, self.actor, self.at, self.data = desk, tx, draft, actor, at, data
-
-    def add(self, kind: Kind, **data: Any) -> None:
-        """Add an event of this person, now; empty values are left out."""
-        kept = {name: value for name, value in data.items() if value not in ("", None, [])}
-        self.draft.add(kind, self.at, kept, actor=self.actor)
 
 
 def act(
@@ -154,10 +141,25 @@ def _resume(deed: Deed) -> str:
     return "the clocks run again"
 
 
+def _details(deed: Deed) -> str:
+    """What the register asks for. What was not said stays as it was."""
+    known = {name: deed.data.get(name) for name in _DETAILS}
+    given = {name: value for name, value in known.items() if value not in ("", None)}
+    deed.add(Kind.DETAILED, **given)
+    return "entered: " + ", ".join(f"{name.replace('_', '-')} {value}" for name, value in given.items())
+
+
+_DETAILS = ("product", "remedy", "eligible", "follow_up")
+
+
 def _close(deed: Deed) -> str:
     data = deed.data
+    if any(data.get(name) for name in _DETAILS):
+        _details(deed)
     deed.add(Kind.CLOSED, outcome=data["outcome"], cause=data["cause"], reason=data["reason"], why=data["why"])
-    return f"closed: {data['outcome'] or data['reason']}"
+    owing = [p for p in deed.draft.case.promises if p.state in ("open", "broken")]
+    still = f"; still promised: {'; '.join(p.text[:80] for p in owing)} (`triage promises`)" if owing else ""
+    return f"closed: {data['outcome'] or data['reason']}{still}"
 
 
 def _reopen(deed: Deed) -> str:
@@ -176,7 +178,11 @@ def _ack(deed: Deed) -> str:
 
 
 def _confirm(deed: Deed) -> str:
+    """A person agrees: that is a label too, with the old value as the new one."""
+    case = deed.draft.case
     deed.add(Kind.REVIEWED, why=deed.data["why"] or "the guess was right")
+    _label(deed, "disposition", case.disposition.value, case.disposition.value, confirmed=True)
+    _label(deed, "complaint_type", case.complaint_type, case.complaint_type or "", confirmed=True)
     return "the program's guess stands"
 
 
@@ -220,22 +226,22 @@ def _disposition(text: str) -> str:
     return text
 
 
-def _label(deed: Deed, field: str, old: str | None, new: str) -> None:
-    if not new or new == old:
+def _label(deed: Deed, field: str, old: str | None, new: str, *, confirmed: bool = False) -> None:
+    if not new or (new == old and not confirmed):
         return
     mail = next((m for m in mails.of_case(deed.tx, deed.draft.case.id) if m["direction"] == "in"), None)
     if mail is not None:
         register.note_correction(
             deed.tx,
             {"mail_id": mail["id"], "case_id": deed.draft.case.id, "field": field, "old": old, "new": new,
-             "actor": deed.actor, "at": deed.at, "source": "cli", "reason": deed.data["why"]},
+             "actor": deed.actor, "at": deed.at, "source": deed.data.get("source", "cli"), "reason": deed.data["why"]},
         )  # fmt: skip
 
 
 def _route_again(deed: Deed) -> str:
     """A corrected case goes to whom the rules now name, unless somebody has accepted it."""
     case, desk = deed.draft.case, deed.desk
-    if case.ownership.accepted_at is not None:
+    if case.ownership.accepted_at is not None or not case.is_open:
         return ""
     first = next((m for m in mails.of_case(deed.tx, case.id) if m["direction"] == "in"), None)
     facts = Facts(
@@ -268,67 +274,8 @@ def _named(deed: Deed, mail: Mapping[str, Any] | None) -> frozenset[str]:
     return route.named_staff(text, deed.desk.config.roster)
 
 
-def _merge(deed: Deed) -> str:
-    """Join this case, the duplicate, into another one, which keeps the earlier receipt."""
-    into = cases.find(deed.tx, deed.data["into"])
-    twin = deed.draft.case
-    if into == twin.id:
-        raise NotAllowed("A case cannot be merged into itself.")
-    target = Draft(deed.desk, deed.tx, read(deed.tx, into))
-    contacts = [
-        {"at": c.at.isoformat(), "direction": "in" if c.inbound else "out", "mail_id": c.mail_id, "owed": c.owed,
-         "response": c.response, "by": c.by, "channel": c.channel}
-        for c in twin.contacts
-    ]  # fmt: skip
-    target.add(
-        Kind.ABSORBED, deed.at,
-        {"case_id": twin.id, "received_at": twin.received_at.isoformat(), "contacts": contacts,
-         "participants": sorted(twin.participants), "why": deed.data["why"]},
-        actor=deed.actor,
-    )  # fmt: skip
-    deed.add(Kind.MERGED_INTO, case_id=into, why=deed.data["why"])
-    case = target.save()
-    mails.move_to_case(deed.tx, twin.id, into)
-    return f"merged into {case.number}"
-
-
-def _split(deed: Deed) -> str:
-    """Give mails of a case a case of their own: same customer and owner, its clock from the first of those mails."""
-    case, wanted = deed.draft.case, list(deed.data["mail_ids"])
-    stored = {m["id"]: m for m in mails.of_case(deed.tx, case.id)}
-    unknown = [m for m in wanted if m not in stored]
-    if unknown:
-        raise NotAllowed(f"Mail {unknown[0]} is not on case {case.number}; it has {', '.join(map(str, stored))}.")
-    if set(wanted) >= {i for i, m in stored.items() if m["direction"] == "in"}:
-        raise NotAllowed("A case keeps at least one of the customer's mails.")
-    first = min((stored[m] for m in wanted), key=lambda m: m["effective_at"] or m["received_at"])
-    at, verdict = first["effective_at"] or first["received_at"], first["verdict"] or {}
-    number = opening.next_number(deed.desk, deed.tx)
-    new_id = reserve(deed.desk, deed.tx, first["mailbox"], number, at)
-    fresh = Draft(deed.desk, deed.tx)
-    fresh.add(
-        Kind.OPENED, at,
-        {"case_id": new_id, "number": number, "disposition": Disposition.COMPLAINT.value,
-         "complaint_type": verdict.get("complaint_type") or case.complaint_type,
-         "urgency": verdict.get("urgency") or case.urgency.word, "flags": verdict.get("flags") or [],
-         "customer": first["customer"] or case.customer, "customer_name": first["from_name"] or "",
-         "participants": [first["customer"] or case.customer], "subject": first["subject"] or "",
-         "language": case.language, "owner": case.owner, "pool": case.pool, "policy": case.policy,
-         "split_from": case.id, "why": deed.data["why"] or f"split from {case.number}"},
-        actor=deed.actor, mail_id=first["id"],
-    )  # fmt: skip
-    for other in sorted(wanted):
-        if other != first["id"] and stored[other]["direction"] == "in":
-            when = stored[other]["effective_at"] or stored[other]["received_at"]
-            fresh.add(Kind.CUSTOMER_WROTE, when, {"why": "came with the split"}, actor=deed.actor, mail_id=other)
-    fresh.save()
-    deed.add(Kind.SPLIT_OFF, mail_ids=wanted, case_id=new_id, why=deed.data["why"])
-    mails.reassign(deed.tx, wanted, new_id)
-    return f"{len(wanted)} mails went to {number}"
-
-
 VERBS: dict[str, Verb] = {
     "assign": _assign, "accept": _accept, "replied": _replied, "hold": _hold, "resume": _resume, "close": _close,
-    "reopen": _reopen, "note": _note, "ack": _ack, "confirm": _confirm, "correct": _correct, "merge": _merge,
-    "split": _split,
+    "details": _details, "reopen": _reopen, "note": _note, "ack": _ack, "confirm": _confirm, "correct": _correct,
+    "merge": merging.merge, "split": merging.split,
 }  # fmt: skip

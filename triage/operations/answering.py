@@ -32,7 +32,7 @@ def answered(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Ju
     by = judged.message.from_.email or "unknown"
     own, language = judged.body.own, _language(judged, before)
     to = [address.email for address in (*judged.message.to, *judged.message.cc) if address.email][:50]
-    stated = said.facts(own, language)
+    stated = (*said.facts(own, language), *said.signposts(own, language))
     asked = said.requests(own, language)
     data = {
         "by": by, "to": to, "channel": "mail", "asks": bool(asked),
@@ -66,9 +66,9 @@ def _promises(
 ) -> tuple[Commitment, ...]:
     """Settle what earlier mails promised, then write down what this one does."""
     case, sent = draft.case, sent_at(judged, mail.received_at)
-    calendar = calendar_of(desk, case)
-    new = promise.find(own, language, sent, calendar)
-    again = {p.text: promise.find(p.text, language, p.made_at, calendar) for p in case.promises}
+    calendar, vague = calendar_of(desk, case), desk.config.policies.policy(case.policy).undated_promise
+    new = promise.find(own, language, sent, calendar, vague)
+    again = {p.text: promise.find(p.text, language, p.made_at, calendar, vague) for p in case.promises}
     for settled in promise.settle(case.promises, own, language, sent, new, lambda text: again[text]):
         data = {"promise": settled.promise, "state": settled.state, "why": settled.why}
         draft.add(Kind.PROMISE_SETTLED, sent, data, actor=by, mail_id=mail.id)
@@ -82,7 +82,7 @@ def promised(
     mail_id: int | None = None,
 ) -> str:  # fmt: skip
     """Add a promise to the case; its name counts from 1 and is unique in the case."""
-    name = str(len(draft.case.promises) + 1)
+    name = str(draft.case.promised + 1)
     data = {"promise": name, "text": text, "due": due.isoformat(), "type": kind, "assumed": assumed, "by": by}
     draft.add(Kind.PROMISED, at, data, actor=by, mail_id=mail_id)
     return name

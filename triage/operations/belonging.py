@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from triage.desk import Desk
-from triage.mail import thread
+from triage.mail import person, thread
 from triage.mail.screen import Kind
 from triage.mail.thread import CaseRef, Key, Threading
 from triage.operations.judging import Judged
@@ -20,14 +21,16 @@ REOPEN_DAYS = 14
 def find(desk: Desk, tx: Connection, judged: Judged) -> Threading:
     """The case this mail joins, if any, with what tied it there."""
     keys = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
-    found = thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS)
+    text = f"{judged.message.subject}\n{judged.body.own}\n{judged.body.signature}"
+    found = thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS, text)
     return _same_customer(tx, judged, found) if found.how == "new" and not found.possibly else found
 
 
 def _same_customer(tx: Connection, judged: Judged, found: Threading) -> Threading:
     """ "Any news??" in a new thread: whoever asks for news from a known address means their one open case.
 
-    A number that the case does not know speaks of another matter, and so do two open cases: then nothing is joined.
+    A number that the case does not know speaks of another matter, and so do two open cases: then nothing is joined. Two
+    people may share an address: somebody else, by the name they write under, gets a case of their own beside it.
     """
     screening, cues = judged.screening, judged.cues
     silence = any(flag.name.startswith("chased") for flag in cues.history)
@@ -40,6 +43,10 @@ def _same_customer(tx: Connection, judged: Judged, found: Threading) -> Threadin
     text = f"{judged.message.subject}\n{judged.body.new_text}"
     if len(open_cases) != 1 or thread.reference_numbers(text):
         return found
+    known = str(cases.by_ids(tx, open_cases)[open_cases[0]]["customer_name"] or "")
+    if person.another(screening.customer.name, known, text, first_name=True):
+        why = f"{screening.customer.email} has one open case, under another name"
+        return Threading(None, "new", why, (open_cases[0],))
     why = f"{screening.customer.email} has one open case and asks about it"
     return Threading(open_cases[0], "same_customer", why)
 
@@ -70,7 +77,7 @@ def _known(tx: Connection, keys: tuple[Key, ...]) -> dict[Key, tuple[CaseRef, ..
 
 
 def _sent(ref: CaseRef) -> CaseRef:
-    return CaseRef(ref.case_id, ref.number, ref.status, ref.closed_at, ref.participants, ref.subject, sent=True)
+    return replace(ref, sent=True)
 
 
 def _refs(tx: Connection, ids: Iterable[int]) -> dict[int, CaseRef]:
@@ -82,7 +89,7 @@ def _refs(tx: Connection, ids: Iterable[int]) -> dict[int, CaseRef]:
     return {
         case: CaseRef(
             at, rows[at]["number"], Status(rows[at]["status"]), rows[at]["closed_at"], frozenset(people[at]),
-            rows[at]["subject"] or "",
+            rows[at]["subject"] or "", name=rows[at]["customer_name"] or "",
         )
         for case, at in final.items()
     }  # fmt: skip

@@ -24,10 +24,10 @@ def card(
     desk: Desk, tx: Connection, case: Case, *, judged: Judged | None = None, place: tuple[str, str] | None = None
 ) -> Card:
     """The card as of now. `judged` is the mail that is being settled and has no row yet; `place` where it lies."""
-    stored = mails.of_case(tx, case.id)
-    first = stored[0] if stored else {}
-    mailbox, folder = place or (first.get("mailbox") or _mailbox(tx, case), first.get("folder") or "INBOX")
-    message_id = first.get("message_id") or (judged.message.message_id if judged else "")
+    stored = None if place and judged else mails.first_of_case(tx, case.id)
+    at, within, first_id = stored or ("", "", "")
+    mailbox, folder = place or (at or _mailbox(tx, case), within or "INBOX")
+    message_id = first_id or (judged.message.message_id if judged else "")
     found = deadline.of(case, desk.config.policies, desk.config.calendars, desk.now())
     return Card(
         case_id=case.id,
@@ -38,7 +38,7 @@ def card(
         owner=name_of(desk, case.owner),
         mailbox=mailbox,
         folder=folder,
-        message_id=message_id or "",
+        message_id=message_id,
         received_at=case.received_at,
         customer=case.customer,
         customer_name=case.customer_name,

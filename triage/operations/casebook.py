@@ -17,18 +17,22 @@ from triage.casework import deadline, escalate
 from triage.casework.case import Case, Event, Kind
 from triage.casework.hours import BusinessCalendar
 from triage.casework.notice import Kind as NoticeKind
-from triage.casework.notice import Notice
+from triage.casework.notice import Notice, in_channel
 from triage.casework.quiet import Quiet
 from triage.desk import Desk
 from triage.mail import tokens
 from triage.operations import brake
 from triage.words import Urgency
+from triage.world.channels import PREFIX as CHANNEL
 from triage.world.store import cases, outbox
 
 log = logging.getLogger(__name__)
 
 #: what ends a clock
 _FINISHES = frozenset({Kind.REPLIED, Kind.CLOSED, Kind.REVIEWED, Kind.STATUTORY_MET, Kind.MERGED_INTO, Kind.ABSORBED})
+
+#: notices without a case to which people may answer
+_ANSWERED = frozenset({NoticeKind.DIGEST, NoticeKind.AUDIT, NoticeKind.FORWARD, NoticeKind.ANSWER})
 
 
 class Draft:
@@ -37,6 +41,7 @@ class Draft:
     def __init__(self, desk: Desk, tx: Connection, case: Case | None = None, *, mailbox: str = "") -> None:
         self._desk, self._tx, self._seen = desk, tx, case.last_seq if case else 0
         self._case, self._mailbox = case, mailbox
+        self._was = (case.owner, case.is_open) if case else ("", True)  # as the row says it, see `reserve`
         self._events: list[tuple[Event, str | None]] = []
 
     @property
@@ -90,12 +95,12 @@ class Draft:
             "closed_at": case.closing.at if case.closing else None, "next_due_at": moment, "next_target": what,
             "config_version": self._desk.config.version,
         }  # fmt: skip
-        cases.save(self._tx, case.id, self._seen, values)
+        cases.save(self._tx, case.id, self._seen, values, self._was)
         cases.append(self._tx, [self._row(event, key) for event, key in self._events])
         cases.add_keys(self._tx, case.id, [("address", address) for address in case.participants])
         kinds = [event.kind.value for event, _ in self._events]
         log.info("case saved", extra={"case": case.number, "events": kinds, "urgency": case.urgency.word})
-        self._seen, self._events = case.last_seq, []
+        self._seen, self._events, self._was = case.last_seq, [], (case.owner, case.is_open)
         return case
 
     def _row(self, event: Event, key: str | None) -> dict[str, Any]:
@@ -169,8 +174,11 @@ def put(
     if row is not None and row["received_at"] < desk.started(row["mailbox"]):
         state = "held"  # taken in by a backfill: going live floods nobody
     new = False
-    recipients = [desk.config.notices.me] if mode == "me" else list(notice.to)
+    recipients = [desk.config.notices.me] if mode == "me" else [*notice.to, *_channels(desk, notice, row)]
     for recipient in recipients:
+        subject, text = (notice.subject, notice.text)
+        if recipient and recipient.startswith(CHANNEL):
+            subject, text = in_channel(notice)
         key = f"{notice.key}>{hashlib.sha256((recipient or '').encode()).hexdigest()[:8]}"
         serial = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10**9
         headers = dict(notice.headers)
@@ -179,10 +187,12 @@ def put(
             headers["X-Triage-For"] = ", ".join(notice.to)
         if notice.case_id is not None and desk.reply_address:
             headers["Reply-To"] = tokens.plus_address(desk.reply_address, number, desk.secret)
+        elif notice.kind in _ANSWERED and desk.reply_address:
+            headers["Reply-To"] = desk.reply_address
         held_back = brake.pulled(tx, notice, recipient or "", now)
         entry = {
             "key": key, "kind": notice.kind.value, "case_id": notice.case_id, "recipient": recipient,
-            "subject": notice.subject, "text": notice.text, "headers": headers,
+            "subject": subject, "text": text, "headers": headers,
             "message_id": tokens.message_id(number, serial, desk.secret, desk.id_host),
             "state": brake.SUPPRESSED if held_back else state, "not_before": earliest, "created_at": now,
         }  # fmt: skip
@@ -191,6 +201,16 @@ def put(
         if added and held_back:
             put(desk, tx, brake.alarm(held_back, desk.config.roster.emails(desk.config.notices.operators, now), now))
     return new
+
+
+def _channels(desk: Desk, notice: Notice, row: Mapping[str, Any] | None) -> list[str]:
+    """The channels that a notice goes to beside mail."""
+    found = []
+    for channel in desk.config.notices.channels:
+        urgent = row is None or row["urgency"] >= Urgency.of(channel.urgency)
+        if urgent and notice.kind.value in channel.kinds and f"{CHANNEL}{channel.name}" not in notice.to:
+            found.append(f"{CHANNEL}{channel.name}")
+    return found
 
 
 def outbox_state(desk: Desk) -> str:

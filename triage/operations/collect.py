@@ -10,9 +10,9 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from triage.desk import Desk, FolderSpec, Mailbox
-from triage.errors import MailboxThrottled, SignInRefused, Temporary, TriageError
-from triage.operations import fetch
+from triage.desk import ALWAYS, CORRECTIONS, Desk, FolderSpec, Mailbox
+from triage.errors import FolderMissing, MailboxThrottled, SignInRefused, Temporary, TriageError
+from triage.operations import fetch, hints
 from triage.operations.round import Collected, Line, Renumbered, Round, alarm
 from triage.world.store import folders, lease
 from triage.world.store.folders import Delivery, Folder
@@ -58,7 +58,11 @@ def _whole_mailbox(desk: Desk, mailbox: Mailbox, held: lease.Lease, got: Collect
             known = {f.name: folders.ensure(tx, mailbox.name, f.name, f.role) for f in mailbox.read_folders}
         waiting = [f for f in known.values() if f.retry_at and now < f.retry_at <= now + LONGEST_BACKOFF]
         if waiting:
-            got.errors.append(waiting[0].circuit or f"backing off until {waiting[0].retry_at:%H:%M} UTC")
+            until = f"{waiting[0].retry_at:%H:%M} UTC"
+            again = (
+                f"It is not tried again before {until}, so that the account is not locked; triage check tries at once."
+            )
+            got.errors.append(f"{waiting[0].circuit} {again}" if waiting[0].circuit else f"backing off until {until}")
             got.error_kind = "permanent" if waiting[0].circuit else "temporary"
             return
         try:
@@ -78,6 +82,26 @@ def _whole_mailbox(desk: Desk, mailbox: Mailbox, held: lease.Lease, got: Collect
                     break  # the other folders are on the same server
             finally:
                 got.reconnects = line.reconnects
+        if not line.dead and not got.error_kind:
+            _corrections(run)
+            got.reconnects = line.reconnects
+
+
+def _corrections(run: Round) -> None:
+    """The folders into which people have moved mail to correct it. They come and go as people make and rename them, so
+    trouble with one is no outage of the mailbox."""
+    try:
+        for spec in hints.folders_of(run):
+            with run.write() as tx:
+                known = folders.ensure(tx, run.mailbox.name, spec.name, spec.role)
+            _folder(run, spec, known)
+    except FolderMissing:
+        return  # renamed or removed since it was listed; the next look lists anew
+    except LeaseLost:
+        raise
+    except TriageError as error:
+        run.got.errors.append(str(error))
+        run.got.error_kind = "temporary"
 
 
 def _folder(run: Round, spec: FolderSpec, known: Folder) -> None:
@@ -132,6 +156,8 @@ def _one_folder(run: Round, spec: FolderSpec, known: Folder) -> None:
     full = at.last_full_at is None or now - at.last_full_at >= FULL_SCAN_EVERY or now < at.last_full_at
     quiet = (state.uidnext, state.exists)
     if at.quiet == quiet and not full and not pending:
+        if spec.role == "intake":
+            hints.look_for_keywords(run, at, state)
         with run.write() as tx:
             folders.note_ok(tx, at, now, quiet, full=False)
         return
@@ -151,6 +177,8 @@ def _one_folder(run: Round, spec: FolderSpec, known: Folder) -> None:
     pending = _ask_facts(run, spec, at, pending)
     desk.reached("5 facts")
     fetch.bodies(run, spec, at, pending)
+    if spec.role == "intake":
+        hints.look_for_keywords(run, at, state)
     with run.write() as tx:
         folders.raise_low_uid(tx, at, state.uidnext)
         left = folders.unfinished(tx, at)
@@ -218,7 +246,8 @@ def _ask_facts(run: Round, spec: FolderSpec, at: Folder, pending: list[Delivery]
         facts = run.line.connect().facts([d.uid for d in part])
         # A server that gives no INTERNALDATE leaves only the moment at which we saw the mail.
         told = {d.id: (facts[d.uid].size, facts[d.uid].internaldate or desk.now()) for d in part if d.uid in facts}
-        early = [row for row, (_, at_) in told.items() if at_ < run.mailbox.start_from]
+        start = ALWAYS if spec.role == CORRECTIONS else run.mailbox.start_from
+        early = [row for row, (_, at_) in told.items() if at_ < start]
         with run.write() as tx:
             folders.record_facts(tx, [(row, size, at_) for row, (size, at_) in told.items()])
             folders.finish(tx, early, "before_start")

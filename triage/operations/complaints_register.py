@@ -6,12 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from triage.casework import deadline
 from triage.casework.case import Case
-from triage.casework.history import Closing
+from triage.casework.history import Closing, Contact
 from triage.desk import Desk
 from triage.operations.casebook import replay
 from triage.world.store import cases as store
@@ -23,10 +23,11 @@ _VULNERABLE = "vulnerable"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 FIELDS = (
-    "id", "received_at", "channel", "recorded_at", "complainant", "complainant_name", "vulnerable", "type", "secondary_types",
-    "disposition", "subject", "status", "urgency", "urgency_set_by", "model", "confidence", "flags", "owner", "owner_history",
-    "acknowledged_at", "deadlines", "pauses", "communications", "holding_response_at", "final_response_at", "outcome",
-    "redress", "acceptance_evidence", "promises", "root_cause", "follow_up_action", "closed_at", "reopened", "config_version",
+    "id", "received_at", "channel", "recorded_at", "complainant", "complainant_name", "eligible", "vulnerable",
+    "product", "type", "secondary_types", "disposition", "subject", "status", "urgency", "urgency_set_by", "model",
+    "confidence", "flags", "remedy_sought", "owner", "owner_history", "acknowledged_at", "deadlines", "pauses",
+    "communications", "holding_response_at", "final_response_at", "outcome", "redress", "acceptance_evidence",
+    "ombudsman_wording", "promises", "root_cause", "follow_up_action", "closed_at", "reopened", "config_version",
     "retention_until",
 )  # fmt: skip
 
@@ -46,19 +47,18 @@ def _row(
 ) -> dict[str, Any]:
     case = replay(events)
     verdict = next((m["verdict"] for m in letters if m["direction"] == "in" and m["verdict"]), None) or {}
-    regime = case.regimes[-1]
     closing = case.closings[-1] if case.closings else None
     values = (
         case.number, _iso(case.received_at), case.channel, _iso(case.opened_at), case.customer, case.customer_name,
-        any(flag.name == _VULNERABLE for flag in case.flags), case.complaint_type, list(case.secondary),
-        case.disposition.value, case.subject, case.status.value, case.urgency.word, f"{regime.basis}: {regime.why}".strip(": "),
-        verdict.get("model"), verdict.get("confidence"), [flag.name for flag in case.flags], case.owner,
+        case.eligible, any(flag.name == _VULNERABLE for flag in case.flags), case.product, case.complaint_type,
+        list(case.secondary), case.disposition.value, case.subject, case.status.value, case.urgency.word,
+        _set_by(case, events), verdict.get("model"), verdict.get("confidence"), [flag.name for flag in case.flags],
+        case.remedy, case.owner,
         [{"owner": o.owner, "from": _iso(o.at), "why": o.why} for o in case.owners], _iso(case.acknowledged_at),
-        _deadlines(desk, case), [{"from": _iso(h.at), "until": _iso(h.until), "via": h.via} for h in case.holds],
+        _deadlines(desk, case, events), [{"from": _iso(h.at), "until": _iso(h.until), "via": h.via} for h in case.holds],
         _communications(case), _first(case, "holding"), _final(case, closing), closing.outcome if closing else None,
-        _redress(case), _acceptance(events),
-        [{"text": p.text, "due": _iso(p.due), "state": p.state, "type": p.type} for p in case.promises],
-        closing.cause if closing else None, _follow_up(events), _iso(case.closing.at) if case.closing else None,
+        _redress(case), _acceptance(events, letters), _ombudsman(case), _promises(case),
+        closing.cause if closing else None, case.follow_up or _follow_up(events), _iso(case.closing.at) if case.closing else None,
         case.reopenings, row["config_version"], _iso(_years(case.received_at, KEPT_YEARS)),
     )  # fmt: skip
     return dict(zip(FIELDS, values, strict=True))
@@ -75,17 +75,36 @@ def _years(moment: datetime, years: int) -> datetime:
         return moment.replace(year=moment.year + years, day=28) + timedelta(days=1)
 
 
-def _deadlines(desk: Desk, case: Case) -> list[dict[str, Any]]:
-    """Every clock, earlier runs too, with what it was counted by."""
+def _set_by(case: Case, events: Iterable[Mapping[str, Any]]) -> str:
+    """Who or what set the urgency, and why: "ines, person: called in tears"."""
+    regime = case.regimes[-1]
+    actor = next((e["actor"] for e in events if e["seq"] == regime.seq), "desk")
+    return f"{actor}, {regime.basis}: {regime.why}".strip(": ")
+
+
+def _deadlines(desk: Desk, case: Case, events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Every clock, earlier runs too, with what it was counted by: of a result on the books, the version of its day."""
+    booked = {
+        (e["data"]["target"], e["data"].get("name", ""), e["data"]["cycle"]): e
+        for e in events if e["kind"] == "deadline_recorded"
+    }  # fmt: skip
     found = deadline.of(case, desk.config.policies, desk.config.calendars, desk.now(), history=True)
-    return [
-        {
-            "target": d.name or d.target.value, "basis": str(d.span) if d.span else "own date", "policy": case.policy,
+    made = []
+    for d in found:
+        book = booked.get((d.target.value, d.name, d.cycle))
+        policy = book["data"].get("policy") if book else ""
+        made.append({
+            "target": d.name or d.target.value, "basis": str(d.span) if d.span else "own date",
+            "policy": policy or case.policy, "policy_version": book["config_version"] if book else desk.config.version,
+            "pauses": [{"from": _second(a), "until": _second(b)} for a, b in (d.track.pauses if d.track else ())],
             "start": _iso(d.start), "due": _iso(d.due), "state": d.state.value, "finished": _iso(d.finished_at),
             "breached": _iso(d.breached_at), "cause": d.cause,
-        }
-        for d in found
-    ]  # fmt: skip
+        })  # fmt: skip
+    return made
+
+
+def _second(moment: int | None) -> str | None:
+    return None if moment is None else _iso(datetime.fromtimestamp(moment, UTC))
 
 
 def _communications(case: Case) -> list[dict[str, Any]]:
@@ -108,13 +127,33 @@ def _final(case: Case, closing: Closing | None) -> str | None:
     return next((_iso(c.at) for c in reversed(case.replies) if c.at <= closing.at), None)
 
 
+def _ombudsman(case: Case) -> list[dict[str, Any]]:
+    """Our words that pointed the customer to an ombudsman or another way out, with their dates."""
+    return [{"at": _iso(c.at), "quote": f.quote} for c in _replies(case) for f in c.facts if f.kind == "signpost"]
+
+
+def _replies(case: Case) -> tuple[Contact, ...]:
+    """Our answers; of a merged case, the one that stays holds them."""
+    return () if case.merged_into is not None else case.replies
+
+
+def _promises(case: Case) -> list[dict[str, Any]]:
+    """What we promised; of a merged case, the one that stays holds it."""
+    held = () if case.merged_into is not None else case.promises
+    return [{"text": p.text, "due": _iso(p.due), "state": p.state, "type": p.type} for p in held]
+
+
 def _redress(case: Case) -> list[str]:
-    return list(dict.fromkeys(f.value for c in case.replies for f in c.facts if f.kind == "refund"))
+    return list(dict.fromkeys(f.value for c in _replies(case) for f in c.facts if f.kind == "refund"))
 
 
-def _acceptance(events: Iterable[Mapping[str, Any]]) -> str | None:
-    """The customer's mail that accepted or thanked, if one did."""
-    return next((_iso(e["at"]) for e in events if e["kind"] == "customer_thanked"), None)
+def _acceptance(events: Iterable[Mapping[str, Any]], letters: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The customer's mail that accepted or thanked, if one did: when, and by what it is found again."""
+    thanked = next((e for e in events if e["kind"] == "customer_thanked"), None)
+    if thanked is None:
+        return None
+    letter: Mapping[str, Any] = next((m for m in letters if m["id"] == thanked["mail_id"]), {})
+    return {"at": _iso(thanked["at"]), "mail": thanked["mail_id"], "message_id": letter.get("message_id")}
 
 
 def _follow_up(events: Iterable[Mapping[str, Any]]) -> str:

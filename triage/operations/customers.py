@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,8 +15,8 @@ from triage.casework.case import Case, Kind
 from triage.casework.customer import Customer
 from triage.desk import Desk
 from triage.errors import NotFound
+from triage.mail.body import Body
 from triage.operations.casebook import Draft, replay
-from triage.operations.judging import Judged
 from triage.words import Status, Urgency
 from triage.world.store import cases
 
@@ -22,22 +24,26 @@ WISH = "Contact wish: "  # how a note about it begins
 _MOST = 40  # cases of one customer that a card looks at, the newest
 
 
-def _cases_of(tx: Connection, address: str) -> tuple[list[Case], list[str]]:
-    """The cases an address takes part in, and the contact wishes noted on them."""
+def _cases_of(tx: Connection, address: str, without: int | None = None) -> tuple[list[Case], list[str]]:
+    """The cases an address takes part in, but for the one `without`, and the contact wishes noted on all of them."""
     ids = [one for found in cases.with_key(tx, "address", [address.strip().lower()]).values() for one in found][-_MOST:]
     events = cases.events(tx, ids)
-    wishes = [
-        row["data"]["text"].removeprefix(WISH).strip('"')
-        for one in ids for row in events[one]
-        if row["kind"] == Kind.NOTED.value and row["data"].get("text", "").startswith(WISH)
-    ]  # fmt: skip
-    return [replay(events[one]) for one in ids if events[one]], wishes
+    wishes = [wish for one in ids for wish in _wishes(events[one])]
+    return [replay(events[one]) for one in ids if events[one] and one != without], wishes
+
+
+def _wishes(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The wishes noted on a case, but for those of mails that a split has taken away."""
+    gone = {m for row in events if row["kind"] == Kind.SPLIT_OFF.value for m in row["data"]["mail_ids"]}
+    noted = [row for row in events if row["kind"] == Kind.NOTED.value and row["mail_id"] not in gone]
+    texts = [str(row["data"].get("text", "")) for row in noted]
+    return [text.removeprefix(WISH).strip('"') for text in texts if text.startswith(WISH)]
 
 
 def of(tx: Connection, address: str, *, without: int | None = None) -> Customer:
     """The card of whoever writes from this address; `without` leaves out the case that is being shown."""
-    found, wishes = _cases_of(tx, address)
-    return customer.card([case for case in found if case.id != without], wishes)
+    found, wishes = _cases_of(tx, address, without)
+    return customer.card(found, wishes)
 
 
 def look_up(desk: Desk, address: str) -> dict[str, Any]:
@@ -49,10 +55,9 @@ def look_up(desk: Desk, address: str) -> dict[str, Any]:
     return asdict(customer.card(found, wishes))
 
 
-def remember(tx: Connection, draft: Draft, judged: Judged, mail_id: int) -> None:
-    """Note the contact wishes of a mail, each once a case."""
-    for wish in customer.wishes(judged.body.new_text, judged.body.language):
-        at = judged.screening.received_at
+def remember(draft: Draft, words: Body, at: datetime, mail_id: int) -> None:
+    """Note the contact wishes of a mail that came at `at`, each once a case."""
+    for wish in customer.wishes(words.new_text, words.language):
         draft.add(Kind.NOTED, at, {"text": f'{WISH}"{wish}"'}, mail_id=mail_id)
 
 

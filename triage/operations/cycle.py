@@ -13,12 +13,15 @@ from typing import Any
 
 from triage.desk import Desk
 from triage.errors import Permanent, Temporary, TriageError
-from triage.operations import alarms, canary, forget, heartbeat, unseen, upkeep
+from triage.operations import alarms, canary, corrections, forget, heartbeat, sampling, unseen, upkeep
 from triage.operations.collect import Collected, collect
+from triage.operations.corrections import Corrected
+from triage.operations.keywords import Acknowledged, acknowledge
 from triage.operations.marks import Marked, mark
 from triage.operations.send import Sent, send_due
 from triage.operations.sweep import Swept, sweep
 from triage.operations.take_in import TakenIn, take_in_batch
+from triage.world.discretion import Unexpected
 from triage.world.store import outbox, register
 
 Call = Callable[..., Any]
@@ -53,6 +56,7 @@ class MailboxOutcome:
     collected: Collected
     taken: TakenIn
     marked: Marked
+    noted: Acknowledged = field(default_factory=Acknowledged)
 
     def as_json(self) -> dict[str, Any]:
         """The stable form of `triage run --json`: counts only."""
@@ -62,7 +66,8 @@ class MailboxOutcome:
             **got,
             **self.taken.as_json(),
             "marked": self.marked.done,
-            "errors": [*got["errors"], *self.marked.errors],
+            "acknowledged": self.noted.done,
+            "errors": [*got["errors"], *self.marked.errors, *self.noted.errors],
         }
 
 
@@ -72,6 +77,7 @@ class IntakeOutcome:
 
     mailboxes: list[MailboxOutcome] = field(default_factory=list)
     config_refused: list[str] = field(default_factory=list)  # why the files in the config folder are not in force
+    corrections: Corrected = field(default_factory=Corrected)  # asked for from people's mail clients
 
     @property
     def exit_code(self) -> int:
@@ -90,6 +96,7 @@ class IntakeOutcome:
         return {
             "mailboxes": [box.as_json() for box in self.mailboxes],
             "config_refused": self.config_refused,
+            "corrections": self.corrections.as_json(),
             "exit_code": self.exit_code,
         }
 
@@ -132,10 +139,13 @@ def _noted(desk: Desk, kind: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     with desk.database.write() as tx:
         run_id = register.start_run(tx, kind, desk.now())
     counts: dict[str, Any] = {}
-    error: str | None = "did not reach its end"
+    error: str | None = register.BROKEN_OFF
     try:
         yield counts.update
         error = None if counts.get("exit_code") == 0 else "see the counts"
+    except Unexpected as broken:
+        error = f"{register.BROKEN_OFF}: {broken.detail}"
+        raise
     except TriageError as trouble:
         error = str(trouble)
         raise
@@ -174,10 +184,15 @@ def _intake(desk: Desk, names: Sequence[str] | None, call: Call, say: Say) -> In
                 outcome.mailboxes.append(by_name[name])
             by_name[name].taken.add(taken)
         say("; ".join(f"{name}: {taken.sentence()}" for name, taken in batch.items()))
+    outcome.corrections = call(corrections.carry_out, desk)
+    if any(outcome.corrections.as_json().values()):
+        say(f"corrections from mail clients: {outcome.corrections.sentence()}")
     forget.finish(desk, copies=any(box.taken.duplicates for box in outcome.mailboxes))
     for mailbox in wanted:
         if mailbox.mode != "read_only" and not by_name[mailbox.name].collected.error_kind:
             by_name[mailbox.name].marked = call(mark, desk, mailbox)
+        if not by_name[mailbox.name].collected.error_kind:
+            by_name[mailbox.name].noted = call(acknowledge, desk, mailbox)
     return outcome
 
 
@@ -188,6 +203,7 @@ def watch(desk: Desk, *, call: Call = plainly, say: Say = silence) -> WatchOutco
         swept: Swept = call(sweep, desk)
         say(f"{swept.cases} cases looked at, {swept.escalations} escalations, {swept.reminders} reminders")
         call(unseen.alarm, desk)
+        call(sampling.draw, desk)
         call(alarms.check, desk)
         outcome = WatchOutcome(swept)
         note(outcome.as_json())

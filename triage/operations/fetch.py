@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
-from triage.desk import Desk, FolderSpec
-from triage.errors import DiskFull
+from triage.desk import CORRECTIONS, Desk, FolderSpec
+from triage.errors import DiskFull, WriteCollided
 from triage.operations.round import BROKEN, Round
 from triage.world.inbox import Fact, Inbox
 from triage.world.store import folders, mails
@@ -93,6 +93,8 @@ def by_halves(
 def keep(run: Round, spec: FolderSpec, at: Folder, have: Sequence[tuple[Delivery, bytes]]) -> None:
     """Step 7: durable with one fsync, named in one commit. From here the mail cannot be lost."""
     desk = run.desk
+    if spec.role == CORRECTIONS:
+        have = _of_our_time(run, have)
     locations = desk.raw.write((raw for _, raw in have), partial(_named, desk))
     desk.reached("7a raw durable")
     if have:
@@ -100,16 +102,47 @@ def keep(run: Round, spec: FolderSpec, at: Folder, have: Sequence[tuple[Delivery
             mails.Arrival(d.id, location, d.internaldate or desk.now())
             for (d, _), location in zip(have, locations, strict=True)
         ]
-        with run.write() as tx:
-            new = mails.store(
-                tx, arrivals, mailbox=run.mailbox.name, folder_name=at.name, now=desk.now(),
-                direction="out" if spec.role == "sent" else "in",
-                mark="wanted" if spec.role == "intake" and run.mailbox.mode != "read_only" else None,
-            )  # fmt: skip
+        try:
+            new = _store(run, spec, at, arrivals)
+        except WriteCollided:  # another run stores the same bytes, from another mailbox; now they are known
+            new = _store(run, spec, at, arrivals)
         run.got.stored += new
         run.got.known += len(arrivals) - new
         run.got.bytes += sum(arrival.location.length for arrival in arrivals)
     desk.reached("7b stored")
+
+
+def _store(run: Round, spec: FolderSpec, at: Folder, arrivals: Sequence[mails.Arrival]) -> int:
+    with run.write() as tx:
+        return mails.store(
+            tx, arrivals, mailbox=run.mailbox.name, folder_name=at.name, now=run.desk.now(),
+            direction="out" if spec.role == "sent" else "in", mark=_to_do(run, spec.role),
+        )  # fmt: skip
+
+
+def _to_do(run: Round, role: str) -> str | None:
+    """What is left to do about a delivery once its mail is judged."""
+    if role == CORRECTIONS:
+        return "correct"
+    return "wanted" if role == "intake" and run.mailbox.mode != "read_only" else None
+
+
+def _of_our_time(run: Round, have: Sequence[tuple[Delivery, bytes]]) -> Sequence[tuple[Delivery, bytes]]:
+    """Old mail that a person put into a folder of corrections: it counts where the desk knows it (a backfill took it
+    in). What is older than the start and unknown stays so; going live floods nobody."""
+    early = {
+        d.id: hashlib.sha256(raw).hexdigest()
+        for d, raw in have
+        if (d.internaldate or run.desk.now()) < run.mailbox.start_from
+    }
+    if not early:
+        return have
+    known = _named(run.desk, set(early.values()))
+    unknown = [row for row, sha in early.items() if sha not in known]
+    with run.write() as tx:
+        folders.finish(tx, unknown, "before_start")
+    run.got.before_start += len(unknown)
+    return [(d, raw) for d, raw in have if d.id not in set(unknown)]
 
 
 def _named(desk: Desk, shas: Collection[str]) -> set[str]:
@@ -194,7 +227,7 @@ def _stand_in(run: Round, at: Folder, item: Delivery, why: str, header: bytes) -
     with run.write() as tx:
         mails.store(
             tx, [mails.Arrival(item.id, location, item.internaldate or now)], mailbox=run.mailbox.name,
-            folder_name=at.name, direction="in", now=now, mark=None, fault=why,
+            folder_name=at.name, direction="in", now=now, mark="correct" if at.role == CORRECTIONS else None, fault=why,
         )  # fmt: skip
         folders.finish(tx, [item.id], "unfetchable", why)
     run.got.unfetchable += 1

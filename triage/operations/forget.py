@@ -158,7 +158,8 @@ def held(desk: Desk, names: Sequence[str]) -> Iterator[bool]:
 
 
 def _refuse_kept(desk: Desk, tx: Connection, case_ids: Collection[int]) -> None:
-    rows = list(cases.by_ids(tx, case_ids).values())
+    ended_in = cases.merged_into(tx, set(case_ids))  # an answer may be owed on the case that a duplicate went to
+    rows = list(cases.by_ids(tx, {*case_ids, *ended_in.values()}).values())
     still_open = [row["number"] for row in rows if row["status"] in cases.OPEN]
     if still_open:
         raise MustBeKept(
@@ -189,7 +190,7 @@ def _empty(
     done.events = _empty_events(desk, tx, case_ids, mail_ids, address, done.alias)
     changed = privacy.mail_rows(tx, mail_ids)
     privacy.empty_mails(tx, mail_ids, {row["id"]: _tombstone(row, now) for row in changed}, now)
-    privacy.forget_keys(tx, case_ids, address)
+    privacy.forget_keys(tx, case_ids, mail_ids, address)
     for notice in privacy.notices_about(tx, case_ids, done.cases, mail_ids, address):
         privacy.rewrite_notice(tx, notice["id"], _notice(notice, case_ids, done, address))
         done.notices += 1
@@ -209,6 +210,7 @@ def _empty_events(desk: Desk, tx: Connection, case_ids: set[int], mail_ids: set[
     for row in changed:
         data, actor = row["data"], row["actor"]
         mine = row["case_id"] in case_ids or (row["mail_id"] in mail_ids and row["kind"] != "opened")
+        mine = mine or (row["kind"] == "absorbed" and data["case_id"] in case_ids)  # what the duplicate brought
         if mine:
             data = forgetting.scrub(row["kind"], data, alias, ours)
         if address:

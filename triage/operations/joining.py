@@ -65,7 +65,7 @@ def _from_a_colleague(
     answered = outbox.kinds_of(tx, judged.message.in_reply_to)
     if person and notice.Kind.ASSIGNMENT in answered and person.key == case.owner and not case.ownership.accepted_at:
         draft.add(Kind.ACCEPTED, at, {"by": person.key}, actor=person.key, mail_id=mail.id)
-    elif person and notice.Kind.ESCALATION in answered:
+    elif person and notice.Kind.ESCALATION in answered and case.waits_for_note(at):
         draft.add(Kind.ACKNOWLEDGED, at, {"how": "reply"}, actor=person.key, mail_id=mail.id)
     else:
         draft.add(Kind.MAIL_FILED, at, {"disposition": "internal", "why": how}, mail_id=mail.id)
@@ -138,7 +138,8 @@ def _from_the_customer(
         draft.add(Kind.NOTED, at, {"text": text}, mail_id=mail.id)
     if verdict.review and (new_flags or cues.new_matter is not None):
         draft.add(Kind.REVIEW_WANTED, desk.now(), {"reasons": list(verdict.review_reasons)}, mail_id=mail.id)
-    customers.remember(tx, draft, judged, mail.id)
+    customers.remember(draft, judged.body, at, mail.id)
+    standin.customer_wrote(desk, tx, draft, mail.id)
     _tell(desk, tx, draft, mail, judged, before)
 
 

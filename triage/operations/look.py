@@ -12,10 +12,12 @@ from sqlalchemy import Connection
 from triage.casework import deadline
 from triage.casework.case import Case
 from triage.casework.deadline import Deadline
-from triage.desk import Desk
-from triage.operations import canary, conduct
+from triage.desk import CORRECTIONS, Desk
+from triage.errors import NotFound
+from triage.operations import canary, conduct, drifts
 from triage.operations.casebook import replay
 from triage.words import State, Target
+from triage.world import prefect_history
 from triage.world.store import cases as store
 from triage.world.store import folders, mails, outbox, register
 
@@ -82,9 +84,13 @@ def case(desk: Desk, wanted: str) -> dict[str, Any]:
         events = store.events(tx, [case_id])[case_id]
         stored = mails.of_case(tx, case_id)
         notices = outbox.listing(tx, 1000, case_id=case_id)
-    found = _case_json(desk, row, replay(events), [m["message_id"] or "" for m in stored])
+        told = replay(events)
+        into = store.by_ids(tx, store.merged_into(tx, [case_id]).values())
+    found = _case_json(desk, row, told, [m["message_id"] or "" for m in stored])
     return {
         **found,
+        "product": told.product, "remedy": told.remedy, "follow_up": told.follow_up,
+        "merged_into": next((str(one["number"]) for one in into.values()), None),
         "mails": [_mail_json(m) for m in stored],
         "history": [_event_json(e) for e in events],
         "notices": [
@@ -137,6 +143,17 @@ _SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "closed": lambda d: d.get("reason") or f"{d['outcome']}, cause: {d['cause']}",
     "noted": lambda d: str(d["text"]),
     "review_wanted": lambda d: "; ".join(d["reasons"]),
+    "detailed": lambda d: ", ".join(f"{k}: {v}" for k, v in d.items() if k != "why"),
+    "absorbed": lambda d: (
+        f"took in case {d['case_id']}: {len(d['contacts'])} mails, {len(d['promises'])} promises of ours"
+    ),
+    "merged_into": lambda d: f"into case {d['case_id']}",
+    "split_off": lambda d: f"mails {', '.join(map(str, d['mail_ids']))} to case {d['case_id']}",
+    "promised": lambda d: f'"{d["text"]}", due {d["due"]}' + (" (no date was given)" if d["assumed"] else ""),
+    "promise_settled": lambda d: f"promise {d['promise']} is {d['state'].replace('_', ' ')}",
+    "acknowledged": lambda d: f"by {d['how']}" if d["how"] else "",
+    "chased": lambda d: "; ".join(f'"{words}"' for words in d["evidence"]),
+    "participant_added": lambda d: str(d["address"]),
     "mail_filed": lambda d: str(d["disposition"]),
 }
 
@@ -151,6 +168,11 @@ def card(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield "owner", found["owner"] + ("" if found["accepted"] else " (not accepted yet)")
     yield "customer", found["customer"]
     yield "received", found["received_at"]
+    for name in ("product", "remedy", "follow_up"):
+        if found.get(name):
+            yield name.replace("_", " "), found[name]
+    if found.get("merged_into"):
+        yield "merged into", found["merged_into"]
     if found["review_reasons"]:
         yield "not sure", "; ".join(found["review_reasons"])
 
@@ -167,7 +189,8 @@ def report(desk: Desk, days: int) -> dict[str, Any]:
         events = store.events(tx, [row["id"] for row in rows])
         filed = mails.tally(tx)
         notices = outbox.tally(tx)
-        corrections = [c for c in register.corrections(tx) if c["at"] >= since]
+        corrections = [c for c in register.corrections(tx) if c["at"] >= since and c["old"] != c["new"]]
+        judging = drifts.figures(desk, tx)
     all_cases = {row["id"]: replay(events[row["id"]]) for row in rows}
     new = [c for c in all_cases.values() if c.received_at >= since]
     open_ = [c for c in all_cases.values() if c.is_open]
@@ -189,7 +212,7 @@ def report(desk: Desk, days: int) -> dict[str, Any]:
         "chased_cases": sum(1 for c in new if c.chases), "reopened": sum(c.reopenings for c in new),
         "longest_wait_hours": _longest_wait(open_, now), "mails": filed, "notices": notices,
         "corrections": len(corrections), "corrections_per_100": round(100 * len(corrections) / len(new), 1) if new else None,
-        **conduct.figures(desk, list(all_cases.values()), days),
+        **judging, **conduct.figures(desk, list(all_cases.values()), days),
     }  # fmt: skip
 
 
@@ -213,6 +236,7 @@ def report_markdown(figures: Mapping[str, Any]) -> str:
     lines += ["", "| clock | in time | late |", "|---|---|---|"]
     lines += [f"| {name} | {n.get('in_time', 0)} | {n.get('late', 0)} |" for name, n in figures["clocks"].items()]
     lines += conduct.markdown(figures)
+    lines += drifts.markdown(figures)
     for title, key in (("Open by urgency", "open_by_urgency"), ("Open by owner", "open_by_owner"),
                        ("New by type", "new_by_type"), ("Mails", "mails"), ("Notices", "notices")):  # fmt: skip
         lines += ["", f"**{title}**: " + (", ".join(f"{name} {n}" for name, n in figures[key].items()) or "none")]
@@ -225,7 +249,8 @@ def report_markdown(figures: Mapping[str, Any]) -> str:
 def status(desk: Desk) -> dict[str, Any]:
     """What whoever runs the desk asks first."""
     with desk.database.read() as tx:
-        seen = folders.every(tx)
+        # folders of corrections come and go as people make them: none of them says that mail is not being read
+        seen = [f for f in folders.every(tx) if f.role != CORRECTIONS]
         found: dict[str, Any] = {
             "mailboxes": [
                 {"mailbox": f.mailbox, "folder": f.name, "last_good_scan": _iso(f.last_ok_at), "failures": f.failures,
@@ -244,6 +269,7 @@ def status(desk: Desk) -> dict[str, Any]:
     found["config_refused"] = [str(problem) for problem in desk.refused.problems] if desk.refused else []
     found["model"] = desk.model_folder.name
     found["notices"] = desk.config.notices.mode
+    found["prefect"] = prefect_history.figures(prefect_history.read(desk.settings.prefect))
     found["next_deadlines"] = [
         {"id": c["id"], "urgency": c["urgency"], **c["next_deadline"]} for c in cases(desk)[:5] if c["next_deadline"]
     ]
@@ -300,6 +326,9 @@ def status_text(found: Mapping[str, Any]) -> Iterable[tuple[str, list[str]]]:
         "Next deadlines",
         [f"{d['id']} {d['urgency']} {d['target']} {d['due']} {d['state']}" for d in found["next_deadlines"]],
     )
+    if found["prefect"]:
+        p = found["prefect"]
+        yield "Prefect's history", [f"{p['runs']} runs, oldest {p['oldest_run'] or 'none'}, {p['bytes']} bytes"]
     yield "Versions", [f"config {found['config_version']}, model {found['model']}, notices {found['notices']}"]
 
 
@@ -309,14 +338,21 @@ def filed(desk: Desk, limit: int) -> list[dict[str, Any]]:
         return [_mail_json(m) for m in mails.filed(tx, limit)]
 
 
-def notices(desk: Desk, limit: int) -> list[dict[str, Any]]:
-    """The newest notices, oldest first; without their text."""
+def notices(
+    desk: Desk, limit: int, *, case: str | None = None, number: int | None = None
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The newest notices, oldest first, without their text; or the one of that number with it. Raises NotFound."""
     with desk.database.read() as tx:
-        found = outbox.listing(tx, limit)
+        about = store.find(tx, case) if case is not None else None
+        found = outbox.listing(tx, limit, case_id=about) if number is None else outbox.get(tx, number)
+    if number is not None and not found:
+        raise NotFound(f"There is no notice {number}.", fix="`triage notices` lists them with their numbers.")
     return [
-        {"kind": n["kind"], "to": n["recipient"], "subject": n["subject"], "state": n["state"], "case": n["case_id"]}
+        {"number": n["id"], "at": _iso(n["created_at"]), "kind": n["kind"], "to": n["recipient"],
+         "subject": n["subject"], "state": n["state"], "case": n["case_id"], "sent_at": _iso(n["sent_at"]),
+         "error": n["last_error"], **({"text": n["text"]} if number is not None else {})}
         for n in found
-    ]
+    ]  # fmt: skip
 
 
 def notice_kinds(desk: Desk) -> dict[str, int]:

@@ -1,4 +1,5 @@
-"""Server marks, last of all and never the truth: a keyword in a shared mailbox, a move in a dedicated one.
+"""Server marks, last of all and never the truth: a keyword in a shared mailbox, a move in a dedicated one (there also
+out of the folders of corrections, once they were carried out).
 
 A mark that fails changes nothing about the case; it stays wanted and is tried again by the next run. `\\Seen` is never set.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from triage.desk import Desk, Mailbox
+from triage.desk import CORRECTIONS, Desk, Mailbox
 from triage.errors import TriageError
 from triage.world.inbox import Inbox
 from triage.world.store import folders, lease
@@ -32,6 +33,7 @@ def mark(desk: Desk, mailbox: Mailbox) -> Marked:
     with desk.database.write() as tx:
         held = lease.take(tx, f"intake:{mailbox.name}", desk.identity, desk.now(), LEASE_SECONDS, desk.is_dead)
         known = [folders.ensure(tx, mailbox.name, f.name, f.role) for f in mailbox.read_folders if f.role == "intake"]
+        known += [f for f in folders.every(tx) if f.mailbox == mailbox.name and f.role == CORRECTIONS]
         wanted = [at for at in known if folders.wanted_marks(tx, at, 1)]
     if held is None:
         return marked

@@ -17,6 +17,7 @@ from triage.judge.outcome import Action
 from triage.judge.route import Facts, Load, Route
 from triage.judge.verdict import Verdict
 from triage.mail import thread
+from triage.mail.body import Body
 from triage.mail.message import Message
 from triage.mail.thread import Threading
 from triage.operations import cards, customers, newcase, receipt, replies
@@ -72,7 +73,7 @@ def open_case(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, threadi
         urgency=verdict.urgency or _least(desk, verdict.disposition), customer=customer.email, routed=routed,
         why=verdict.reason, key=f"opened:{mail.id}", complaint_type=verdict.complaint_type,
         secondary=verdict.secondary, flags=flags_json(verdict), customer_name=customer.name,
-        participants=participants(judged), subject=judged.message.subject, language=verdict.language, mail_id=mail.id,
+        participants=participants(desk, judged), subject=judged.message.subject, language=verdict.language, mail_id=mail.id,
     )  # fmt: skip
     draft = newcase.draft(desk, tx, next_number(desk, tx), new)
     if verdict.review:
@@ -82,7 +83,7 @@ def open_case(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, threadi
     for other in threading.possibly:
         draft.add(Kind.LINKED, desk.now(), {"case_id": other, "why": threading.evidence}, mail_id=mail.id)
     customers.repeat(tx, draft, mail.id)
-    customers.remember(tx, draft, judged, mail.id)
+    customers.remember(draft, judged.body, new.received_at, mail.id)
     case = draft.save()
     remember_keys(tx, case.id, judged)
     replies.remember_stated(desk, tx, case.id, judged)
@@ -123,8 +124,7 @@ def load(tx: Connection) -> Load:
 def _open_owner(tx: Connection, customer: str) -> str | None:
     if not customer:
         return None
-    found = cases.rows(tx, everything=False, where={"customer": customer})
-    return str(found[-1]["owner"]) if found else None
+    return cases.owner_of_customer(tx, customer)
 
 
 def next_number(desk: Desk, tx: Connection) -> str:
@@ -145,17 +145,26 @@ def flags_json(verdict: Verdict) -> list[dict[str, Any]]:
     ]
 
 
-def participants(judged: Judged) -> list[str]:
+def participants(desk: Desk, judged: Judged) -> list[str]:
     """The customer's side: the customer, and whom they copied in, but nobody of ours."""
-    ours = judged.screening.customer.email
-    copied = [a.email for a in (*judged.message.cc, *judged.message.reply_to) if a.email]
-    return list(dict.fromkeys(a for a in (ours, *copied[:20]) if a))
+    mine = judged.screening.customer.email
+    return list(dict.fromkeys(a for a in (mine, *copied_in(desk, judged.message)) if a))
+
+
+def copied_in(desk: Desk, mail: Message) -> tuple[str, ...]:
+    """Whom the writer of a mail keeps in copy or wants answers sent to. Our own people are no side of the customer."""
+    found = [a for a in (*mail.cc, *mail.reply_to) if a.email and not desk.ours.is_own(a)]
+    return tuple(dict.fromkeys(a.email for a in found[:20]))
 
 
 def remember_keys(tx: Connection, case_id: int, judged: Judged) -> None:
     """By what later mail finds the case: order numbers in the words of this one."""
-    text = f"{judged.message.subject}\n{judged.body.new_text}\n{judged.body.signature}"
-    cases.add_keys(tx, case_id, [("order", number) for number in thread.reference_numbers(text)])
+    cases.add_keys(tx, case_id, [("order", number) for number in numbers_in(judged.message, judged.body)])
+
+
+def numbers_in(message: Message, body: Body) -> tuple[str, ...]:
+    """Order numbers and the like that a customer's mail names, in its subject, own words or signature."""
+    return tuple(thread.reference_numbers(f"{message.subject}\n{body.new_text}\n{body.signature}"))
 
 
 def _notes(tx: Connection, routed: Route, threading: Threading) -> list[str]:
@@ -170,7 +179,7 @@ def _notes(tx: Connection, routed: Route, threading: Threading) -> list[str]:
 
 def tell(desk: Desk, tx: Connection, case: Case, mail: Waiting, judged: Judged, routed: Route) -> None:
     """The owner gets the card, others are informed, a doubt is put to a reviewer."""
-    card = cards.card(desk, tx, case, judged=judged)
+    card = cards.card(desk, tx, case, judged=judged, place=(mail.mailbox, mail.folder))
     roster, now, seq = desk.config.roster, desk.now(), case.ownership.seq
     owner = roster.emails((case.owner,), now)
     reasons = judged.verdict.review_reasons

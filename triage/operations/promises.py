@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from triage.casework.case import Case, Kind
@@ -13,20 +13,24 @@ from triage.operations import answering, cards
 from triage.operations.casebook import Draft, read, replay
 from triage.world.store import cases
 
+RECENT = timedelta(days=180)
 VERBS = ("keep", "dismiss", "renegotiate")
 
 
 def listing(desk: Desk, *, everything: bool = False, case: str | None = None) -> list[dict[str, Any]]:
-    """The promises that are open or broken on open cases, what is due first at the top; `everything`: all there are.
-
-    Raises NotFound for a case that is not there.
+    """The promises that are open or broken, what is due first at the top, also those of cases closed in the last half
+    year; `everything`: all there are. Raises NotFound for a case that is not there.
     """
     with desk.database.read() as tx:
-        wanted = [cases.find(tx, case)] if case else [row["id"] for row in cases.rows(tx, everything=everything)]
+        if case:
+            wanted = [cases.find(tx, case)]
+        else:
+            wanted = [row["id"] for row in cases.rows(tx, everything=everything)]
+            wanted += sorted(set(cases.with_promises(tx, desk.now() - RECENT)) - set(wanted))
         events = cases.events(tx, wanted)
     found = []
     for told in (replay(events[one]) for one in wanted if events[one]):
-        for promise in told.promises:
+        for promise in () if told.merged_into is not None else told.promises:  # they went to the case that stays
             state = _state(promise, desk.now())
             if everything or case or state in ("open", "broken", "done_unverified"):
                 found.append(_row(told, promise, state))

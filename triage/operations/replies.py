@@ -67,10 +67,18 @@ def _shared(tx: Connection, found: list[int], theirs: frozenset[str]) -> bool:
 
 def remember_stated(desk: Desk, tx: Connection, case_id: int, judged: Judged) -> None:
     """Addresses the customer names in a mail ("if this one plays up, use ..."): a reply there reaches them too."""
-    written = reply.addresses(f"{judged.body.new_text}\n{judged.body.signature}")
-    own = desk.ours
-    outside = [a for a in written if not own.is_own(Address("", a))]
-    cases.add_keys(tx, case_id, [(STATED, address) for address in outside[:10]])
+    cases.add_keys(tx, case_id, [(STATED, address) for address in stated(desk, judged.body)])
+
+
+def stated(desk: Desk, words: Body) -> tuple[str, ...]:
+    """Addresses outside our own domains in a customer's own words or signature; at most ten."""
+    written = reply.addresses(f"{words.new_text}\n{words.signature}")
+    return tuple(a for a in written if not desk.ours.is_own(Address("", a)))[:10]
+
+
+def numbers_in(mail: Message, words: Body) -> tuple[str, ...]:
+    """Order numbers and the like that a mail of ours names."""
+    return tuple(reply.numbers(_reply(mail, words)))
 
 
 def remember_numbers(tx: Connection, case_id: int, judged: Judged) -> None:

@@ -45,16 +45,24 @@ class RunLines:
             log.info(
                 "run ended", extra={"run": row["id"], "kind": row["kind"], "ok": row["ok"], "counts": row["counts"]}
             )
-            yield line(row)
+            if row["started_at"] != row["ended_at"] or any(number for _, number in _counts(row["counts"])):
+                yield line(row)  # what took no time and did nothing is only a note that it was looked at
         self._waiting &= {row["id"] for row in rows}
 
 
 def line(row: Mapping[str, Any]) -> str:
     """ "12:31:05Z intake ok, 1.2 s: 3 found, 2 opened"."""
     took = (row["ended_at"] - row["started_at"]).total_seconds()
-    said = "ok" if row["ok"] else f"TROUBLE ({row['error']})"
+    said = "ok" if row["ok"] else f"TROUBLE ({'; '.join(_why(row['counts'])) or row['error']})"
     counts = ", ".join(f"{number} {name}" for name, number in _counts(row["counts"]) if number)
     return f"{row['started_at']:%H:%M:%S}Z {row['kind']} {said}, {took:.1f} s" + (f": {counts}" if counts else "")
+
+
+def _why(counts: Mapping[str, Any]) -> Iterator[str]:
+    """What went wrong, by mailbox; of the outbox the first error stands for all."""
+    for box in counts.get("mailboxes", []):
+        yield from (f"{box['mailbox']}: {error}" for error in box.get("errors", []))
+    yield from counts.get("notices", {}).get("errors", [])[:1]
 
 
 def _counts(counts: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

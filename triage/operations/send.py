@@ -14,6 +14,7 @@ from typing import Any
 
 from triage.desk import Desk
 from triage.errors import SendRefused, TriageError
+from triage.world.channels import PREFIX
 from triage.world.store import lease, outbox
 
 LEASE_SECONDS = 120
@@ -43,8 +44,9 @@ def send_due(desk: Desk) -> Sent:
     if held is None:
         return done
     try:
+        _to_channels(desk, held, now, done)  # first: they are wanted most when the mail server is what is down
         with desk.mailer() as mailer:
-            while rows := _next(desk, now):
+            while rows := _next(desk, now, channels=False):
                 for row in rows:
                     desk.reached("11 sending")
                     try:
@@ -54,11 +56,7 @@ def send_due(desk: Desk) -> Sent:
                         if not isinstance(error, SendRefused):
                             return done  # the server, not the mail: the rest would fail alike
                     else:
-                        desk.reached("11 sent")
-                        with desk.database.write() as tx:
-                            lease.hold(tx, held, desk.now())
-                            outbox.sent(tx, row["id"], desk.now())
-                        done.sent += 1
+                        _sent(desk, held, row, done)
     except TriageError as error:
         done.errors.append(str(error))
     finally:
@@ -67,9 +65,36 @@ def send_due(desk: Desk) -> Sent:
     return done
 
 
-def _next(desk: Desk, now: datetime) -> list[dict[str, Any]]:
+def _to_channels(desk: Desk, held: lease.Lease, now: datetime, done: Sent) -> None:
+    """What goes to channels. One that does not answer is left alone for this run; the others are not."""
+    while rows := _next(desk, now, channels=True):
+        silent: dict[str, TriageError] = {}
+        for row in rows:
+            name = str(row["recipient"]).removeprefix(PREFIX)
+            if name in silent:
+                _failed(desk, held, row, silent[name], done)
+                continue
+            desk.reached("11 sending")
+            try:
+                desk.channel(name).send(row["subject"], row["text"])
+            except TriageError as error:
+                silent[name] = error
+                _failed(desk, held, row, error, done)
+            else:
+                _sent(desk, held, row, done)
+
+
+def _next(desk: Desk, now: datetime, *, channels: bool) -> list[dict[str, Any]]:
     with desk.database.read() as tx:
-        return outbox.due(tx, now, AT_ONCE)
+        return outbox.due(tx, now, AT_ONCE, channels=channels)
+
+
+def _sent(desk: Desk, held: lease.Lease, row: dict[str, Any], done: Sent) -> None:
+    desk.reached("11 sent")
+    with desk.database.write() as tx:
+        lease.hold(tx, held, desk.now())
+        outbox.sent(tx, row["id"], desk.now())
+    done.sent += 1
 
 
 def _failed(desk: Desk, held: lease.Lease, row: dict[str, Any], error: TriageError, done: Sent) -> None:

@@ -11,11 +11,15 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from triage.casework.hours import BusinessCalendar
-from triage.desk import Desk, Judge, smtp_account
+from triage.desk import Desk, Judge, Mailbox, smtp_account
 from triage.errors import ConfigInvalid, Misuse, Temporary, TriageError
-from triage.world import clock, config, mailer, settings
+from triage.judge import correction
+from triage.operations import hints, unseen
+from triage.world import channels, clock, config, mailer, prefect_history, settings
 from triage.world.config import Answers, Config
+from triage.world.inbox import Inbox
 from triage.world.settings import Settings
+from triage.world.store import folders
 from triage.world.store.database import Database, migrate
 
 
@@ -93,12 +97,24 @@ def check(*, offline: bool) -> list[Line]:
     _try(lines, "model", lambda: _model(desk, conf))
     for part in conf.mailboxes:
         _try(lines, f"password {part.name}", lambda part=part: _secret(part.password, part.user))  # type: ignore[misc]
+    for channel in conf.notices.channels:
+        _try(lines, f"channel {channel.name}", lambda channel=channel: _channel(channel))  # type: ignore[misc]
     if not offline:
         _check_servers(found, conf, lines)
+    lines += _prefect(found)
     said = {"off": "off: nothing goes out, `triage run` shows what would", "me": f"all to {conf.notices.me}",
             "on": "on: owners, leads and managers are written to"}[conf.notices.mode]  # fmt: skip
     lines.append(Line("notices", "ok", said))
     return lines
+
+
+def _prefect(found: Settings) -> Iterator[Line]:
+    """The history of our own server, where there was one: what is not pruned fills the disk in months."""
+    history = prefect_history.read(found.prefect)
+    if history is not None:
+        fix = "`triage serve` sets its pruning; is another Prefect server started on this folder?"
+        stale = history.unpruned(clock.now())
+        yield Line("prefect history", "warn" if stale else "ok", history.said(), fix if stale else "")
 
 
 def _failed(name: str, error: TriageError) -> Line:
@@ -148,6 +164,12 @@ def _model(desk: Judge, conf: Config) -> str:
     return f"{desk.model_folder.name}, trained {card.get('trained_at', 'at an unknown time')}"
 
 
+def _channel(part: config.ChannelPart) -> str:
+    """Its address is one that apprise knows; nothing is sent."""
+    channels.Channel(part.name, settings.secret_of(part.url, part.name)).open()
+    return f"{', '.join(part.kinds)} from {part.urgency} on; not tried: nothing is sent by a check"
+
+
 def _secret(source: config.SecretPart, user: str) -> str:
     settings.secret_of(source, user)
     return "found"
@@ -159,6 +181,7 @@ def _check_servers(found: Settings, conf: Config, lines: list[Line]) -> None:
     try:
         for box in desk.mailboxes:
             lines += _check_mailbox(desk, box.name)
+        lines.append(_answers(desk))
         if conf.notices.smtp is not None and conf.notices.mode != "off":
             _try(lines, "smtp", lambda: _smtp(conf))
         elif conf.notices.smtp is not None:
@@ -171,6 +194,7 @@ def _check_mailbox(desk: Desk, name: str) -> Iterator[Line]:
     mailbox = desk.mailbox(name)
     try:
         with desk.inbox(mailbox) as box:
+            yield from _reopened(desk, name)
             for spec in mailbox.read_folders:
                 try:
                     state = box.select(spec.name, read_only=True)
@@ -184,8 +208,48 @@ def _check_mailbox(desk: Desk, name: str) -> Iterator[Line]:
                     yield Line(f"imap {name}/{spec.name}", "fail", error.detail, fix)
                     if box.closed:
                         return
+            yield from _check_corrections(desk, box, mailbox)
     except TriageError as error:
         yield _failed(f"imap {name}", error)
+
+
+def _check_corrections(desk: Desk, box: Inbox, mailbox: Mailbox) -> Iterator[Line]:
+    """How this mailbox is corrected from a mail client, and folders whose name says nothing to the desk."""
+    what, root = f"corrections {mailbox.name}", mailbox.corrections
+    keywords = ", ".join(correction.keywords(desk.config.complaint_types))
+    if not root:
+        yield Line(what, "ok", f"no folders; keywords: {keywords}")
+        return
+    below = [name for name in box.below(root) if name != root]
+    lost = [name for name in below if hints.said(desk, name[len(root) :]) is None]
+    if lost:
+        said = f"{', '.join(lost[:5])}: the name says nothing to the desk"
+        names = ", ".join(correction.names(desk.config.complaint_types))
+        yield Line(what, "warn", said, f"Understood, also together, such as {root}/billing urgent: {names}.")
+    yield Line(what, "ok", f"{len(below) - len(lost)} folders in {root} are understood; keywords: {keywords}")
+
+
+def _reopened(desk: Desk, name: str) -> Iterator[Line]:
+    """The sign-in works: a mailbox that was left alone because it did not is read by the next run."""
+    try:
+        with desk.database.write() as tx:
+            again = folders.try_again(tx, name)
+    except TriageError:
+        return  # the line of the database says so
+    if again:
+        yield Line(f"imap {name}", "ok", "the sign-in works again; the next run reads it")
+
+
+def _answers(desk: Desk) -> Line:
+    """How far we see what we answered: a share near nothing means that sent copies go elsewhere."""
+    try:
+        watched, opened, answered = unseen.looked_for(desk)
+    except TriageError as error:
+        return _failed("our answers", error)
+    if blind := sorted({box.name for box in desk.mailboxes} - watched):
+        what = f"nothing shows the answers to {', '.join(blind)}: only `triage replied` stops their clocks"
+        return Line("our answers", "warn", what, "Name a folder under `sent`; docs/our-replies.md says which.")
+    return Line("our answers", "ok", f"a mail of ours was seen on {answered} of {opened} cases of the last 30 days")
 
 
 def _smtp(conf: Config) -> str:

@@ -27,7 +27,20 @@ def hand_over(desk: Desk, draft: Draft, now: datetime, why: str, *, mail_id: int
 
 def owner_is_away(desk: Desk, tx: Connection, draft: Draft, at: datetime, why: str, *, mail_id: int) -> bool:
     """The owner's mailbox answered our notice with an out-of-office or a bounce: the deputy gets the case in this run."""
-    if not draft.case.is_open or not hand_over(desk, draft, at, why, mail_id=mail_id):
+    return draft.case.is_open and _handed_on(desk, tx, draft, at, why, mail_id)
+
+
+def customer_wrote(desk: Desk, tx: Connection, draft: Draft, mail_id: int) -> bool:
+    """The customer writes to an owner who is on the list of absences: whoever stands in gets the case, and answers."""
+    case, now = draft.case, desk.now()
+    person = desk.config.roster.people.get(case.owner)
+    if not case.is_open or person is None or desk.config.roster.here(case.owner, now):
+        return False
+    return _handed_on(desk, tx, draft, now, f"{person.name} is away and the customer wrote", mail_id)
+
+
+def _handed_on(desk: Desk, tx: Connection, draft: Draft, at: datetime, why: str, mail_id: int) -> bool:
+    if not hand_over(desk, draft, at, why, mail_id=mail_id):
         return False
     case = draft.save()
     owner = desk.config.roster.emails((case.owner,), desk.now())

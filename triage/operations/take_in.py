@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,20 +17,23 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from triage.desk import Desk
-from triage.errors import TriageError
+from triage.errors import NotAllowed, TriageError
 from triage.mail.message import Message
 from triage.mail.screen import Kind
-from triage.operations import belonging, joining, opening, outbound
+from triage.operations import belonging, by_reply, joining, opening, outbound
 from triage.operations.judging import Judged, Unjudged, judge
 from triage.operations.opening import Settled
+from triage.world import clock
 from triage.world.reader import Reading, Unreadable
-from triage.world.store import mails
+from triage.world.store import mails, shares
 from triage.world.store.mails import Waiting
+from triage.world.store.shares import Share
 
 log = logging.getLogger(__name__)
 
 BATCH = 100
 CROWD_TRIES = 3  # after so many batches that died, the batch is halved at every further death, down to the oldest mail
+PATIENCE = 60.0  # seconds that a judged batch waits for another run that has what came before it
 LAST_TRY = 12  # by then it died at least three times with nothing else in hand; a person sees it unread
 
 
@@ -64,31 +68,70 @@ class TakenIn:
 
 
 def take_in_batch(desk: Desk) -> dict[str, TakenIn]:
-    """Take in the next stored mails, oldest first; mailbox -> what became of them, empty when none is left."""
+    """Take in the next stored mails, oldest first; mailbox -> what became of them, empty when none is left for us.
+
+    Several runs share the work: each judges a stretch that no other has, and settles it when nothing that came before
+    it in the same mailboxes is still in another run's hands.
+    """
     with desk.database.read() as tx:
-        waiting = mails.waiting(tx, BATCH)
-        if not waiting:
+        if not mails.waiting(tx, 1):
             return {}
-        # Reading has a process of its own, so most deaths here are restarts and no mail's fault: a batch that died
-        # again and again only gets smaller, in the order of arrival, until it is through or one mail stands accused.
-        waiting = waiting[: max(1, len(waiting) >> max(0, waiting[0].attempts + 1 - CROWD_TRIES))]
-        raw = desk.raw.read(tx, [mail.sha256 for mail in waiting])
     with desk.database.write() as tx:
+        taken = shares.take(tx, BATCH, desk.identity, desk.now(), desk.is_dead, _company)
+        if taken is None:
+            return {}
+        share, waiting = taken
         mails.count_attempt(tx, [mail.id for mail in waiting])
     desk.reached("9 counted")
+    try:
+        return _settle_batch(desk, share, waiting)
+    finally:
+        with suppress(TriageError), desk.database.write() as tx:
+            shares.give_back(tx, share)
+
+
+def _company(first: Waiting) -> int:
+    """Reading has a process of its own, so most deaths here are restarts and no mail's fault: a batch that died again
+    and again only gets smaller, in the order of arrival, until it is through or one mail stands accused."""
+    return BATCH >> max(0, first.attempts + 1 - CROWD_TRIES)
+
+
+def _settle_batch(desk: Desk, share: Share, waiting: Sequence[Waiting]) -> dict[str, TakenIn]:
+    with desk.database.read() as tx:
+        raw = desk.raw.read(tx, [mail.sha256 for mail in waiting])
     readings = _read(desk, waiting, raw)
     judged = _judge(desk, waiting, readings)
     desk.reached("9 judged")
-    counts: dict[str, TakenIn] = {}
+    counts: dict[str, TakenIn] = {waiting[0].mailbox: TakenIn()}
+    if not _our_turn(desk, waiting):
+        with desk.database.write() as tx:
+            mails.count_attempt(tx, [mail.id for mail in waiting], -1)  # nothing died; what came before goes first
+        return counts
     with desk.database.write() as tx:
         free = mails.still_stored(tx, [mail.id for mail in waiting])
         for mail in waiting:
             if mail.id in free:
                 settled = _settle_safely(desk, tx, mail, judged[mail.id], readings[mail.id])
                 _count(counts.setdefault(mail.mailbox, TakenIn()), settled)
+        shares.give_back(tx, share)
         desk.reached("10 before commit")
     desk.reached("10 committed")
-    return counts or {waiting[0].mailbox: TakenIn()}
+    return counts
+
+
+def _our_turn(desk: Desk, waiting: Sequence[Waiting]) -> bool:
+    """Wait until the runs that have what came before are through. False where one of them died or takes too long."""
+    until = clock.monotonic() + PATIENCE
+    while clock.monotonic() < until:
+        with desk.database.read() as tx:
+            before = shares.before(tx, waiting)
+            others = shares.living(tx, desk.identity, desk.now(), desk.is_dead) if before else []
+        if not before:
+            return True
+        if not all(any(place in share for share in others) for place in before):
+            return False
+        clock.sleep(0.1)
+    return False
 
 
 def _read(desk: Desk, waiting: Sequence[Waiting], raw: Mapping[str, bytes]) -> dict[int, Reading | Unreadable]:
@@ -138,14 +181,17 @@ def _settle_safely(
 ) -> Settled:
     """Settle it; a mail that finds a hole in the program is quarantined and costs the batch nothing."""
     try:
-        with tx.begin_nested():
+        with desk.database.apart(tx):
             return _settle(desk, tx, mail, judged, reading)
-    except (TriageError, SQLAlchemyError):
-        raise  # the register, the disk, another writer: not the mail's fault
+    except (TriageError, SQLAlchemyError) as error:
+        if not isinstance(error, NotAllowed):
+            raise  # the register, the disk, another writer: not the mail's fault
+        hole: Exception = error  # what the mail asks for cannot be done to its case: it would fail at every run
     except Exception as error:  # noqa: BLE001 - the mail is kept, shown and owned; the batch goes on
-        log.error("mail %s cannot be settled: %s", mail.id, type(error).__name__)
-        why = f"settling it failed ({type(error).__name__})"
-        return opening.quarantine(desk, tx, mail, why, reading.message if isinstance(reading, Reading) else None)
+        hole = error
+    log.error("mail %s cannot be settled: %s", mail.id, type(hole).__name__)
+    why = f"settling it failed ({type(hole).__name__})"
+    return opening.quarantine(desk, tx, mail, why, reading.message if isinstance(reading, Reading) else None)
 
 
 def _settle(
@@ -161,6 +207,13 @@ def _settle(
     common = _columns(tx, desk, mail, judged)
     if mail.direction == "out":
         return outbound.record(desk, tx, mail, judged, common)
+    answer = by_reply.of(desk, tx, judged)
+    if answer is not None:
+        by_reply.note(desk, tx, mail, judged, answer)
+        if answer.to_a_list:
+            why = f"answers our {answer.to['kind']}"
+            mails.judged(tx, mail.id, {**common, "outcome": "filed", "disposition": "internal", "reason": why})
+            return Settled("filed", "internal")
     threading = belonging.find(desk, tx, judged)
     if threading.case_id is not None:
         return joining.attach(desk, tx, mail, judged, threading, common)

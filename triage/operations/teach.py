@@ -13,7 +13,7 @@ from triage.desk import Desk, Judge, shipped_models
 from triage.errors import Misuse, NotFound, TooLittleToLearn
 from triage.judge.classify import words_of
 from triage.learn import dataset, workbench
-from triage.learn.example import Example
+from triage.learn.example import LEARNABLE, Example
 from triage.words import Disposition, Urgency
 from triage.world import artefact
 from triage.world.reader import Reading
@@ -47,10 +47,11 @@ class Taught:
 
 
 def retrain(
-    desk: Desk, *, source: str = "cases", promote: bool = True, seed: int = 1, say: Say = lambda line: None
-) -> Taught:
+    desk: Desk, *, source: str = "cases", columns: Mapping[str, str] | None = None, promote: bool = True, seed: int = 1,
+    say: Say = lambda line: None,
+) -> Taught:  # fmt: skip
     """Train on the starter corpus and `source`; promoted only through the gate. Raises TooLittleToLearn, Misuse."""
-    own = _examples(desk, source)
+    own = examples(desk, source, columns)
     if source == "cases" and not own:
         raise TooLittleToLearn(
             "Nobody has corrected anything yet, and the shipped model was trained on all the rest.",
@@ -94,34 +95,50 @@ def _own_models(desk: Judge) -> Path:
     return folder
 
 
-def _examples(desk: Desk, source: str) -> tuple[Example, ...]:
+def examples(desk: Desk, source: str, columns: Mapping[str, str] | None = None) -> tuple[Example, ...]:
+    """Labelled mail: "cases" (what people said here), or a file. Raises Misuse, DatasetInvalid."""
     if source == "cases":
+        if columns:
+            raise Misuse("--columns is for a labelled file.", fix="Name one with --from FILE.csv.")
         return tuple(_corrected(desk))
     path = Path(source)
     if not path.is_file():
         raise Misuse(f"There is no file {source}.", fix="Write --from cases, or name a labelled .csv or .jsonl file.")
-    return tuple(dataset.read(path))
+    return tuple(dataset.read(path, columns, tuple(desk.config.complaint_types)))
 
 
 def _corrected(desk: Desk) -> list[Example]:
-    """What people set right, as labelled mail: the customer's words, the labels that stand now."""
+    """What people set right or agreed to, whatever way they said it, as labelled mail: the customer's words, the labels
+    that stand now. The last word about a mail counts."""
     with desk.database.read() as tx:
         changes = register.corrections(tx)
-        rows = {c["mail_id"]: mails.get(tx, c["mail_id"]) for c in changes}
+        rows = {mail_id: mails.get(tx, mail_id) for mail_id in {c["mail_id"] for c in changes}}
         raw = desk.raw.read(tx, {row["sha256"] for row in rows.values() if row})
     labels: dict[int, dict[str, Any]] = {}
     for change in changes:
         row = rows[change["mail_id"]]
-        if row is not None and change["field"] in ("complaint_type", "urgency", "disposition"):
-            kept = labels.setdefault(change["mail_id"], _judged(row))
+        if row is None or not raw[row["sha256"]]:  # forgotten
+            continue
+        kept = labels.setdefault(change["mail_id"], _judged(row))
+        kept["at"] = change["at"]
+        if change["field"] == "flag":
+            kept["flags"] = [flag for flag in kept["flags"] if change["new"] != f"not {flag}"]
+        elif change["field"] in ("complaint_type", "urgency", "disposition"):
             kept[change["field"]] = change["new"]
-            kept["at"] = change["at"]
+    labels = {one: kept for one, kept in labels.items() if _learnable(kept)}
     readings = desk.reader.read([(mail_id, raw[rows[mail_id]["sha256"]]) for mail_id in labels])  # type: ignore[index]
     found = []
     for mail_id, reading in readings:
         if isinstance(reading, Reading):
             found.append(_example(mail_id, reading, rows[mail_id] or {}, labels[mail_id]))
     return found
+
+
+def _learnable(label: Mapping[str, Any]) -> bool:
+    """A complaint needs a type; what the program finds by itself is nothing to learn."""
+    if label["disposition"] == Disposition.COMPLAINT:
+        return bool(label["complaint_type"])
+    return label["disposition"] in LEARNABLE
 
 
 def _judged(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,18 +192,21 @@ class Evaluated:
         return "\n".join(lines)
 
 
-def evaluate(desk: Desk, *, on: str = "heldout", model: str = "", html: Path | None = None) -> Evaluated:
+def evaluate(
+    desk: Desk, *, on: str = "heldout", model: str = "", html: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Evaluated:  # fmt: skip
     """Report on a model; with `html`, a folder for the page and its JSON."""
     folder = _find(desk, model)
     if on == "heldout":
         from triage.learn import corpus
 
-        examples = tuple(corpus.read(corpus_folder() / "heldout"))
+        held = tuple(corpus.read(corpus_folder() / "heldout"))
     else:
-        examples = _examples(desk, on)
-    if not examples:
+        held = examples(desk, on, columns)
+    if not held:
         raise TooLittleToLearn(f"There is no labelled mail in {on}.")
-    report = workbench.evaluate_model(folder, examples, html, desk.now())
+    report = workbench.evaluate_model(folder, held, html, desk.now())
     return Evaluated(folder.name, report, html / "evaluation.html" if html else None)
 
 

@@ -23,10 +23,10 @@ from triage.casework.deadline import Deadline
 from triage.casework.escalate import StepDue
 from triage.desk import Desk
 from triage.judge.roster import LEAD, OWNER
-from triage.operations import cards
+from triage.operations import cards, sampling
 from triage.operations.casebook import outbox_state, put, replay, told_from
 from triage.words import State, Urgency
-from triage.world.store import cases, outbox, register
+from triage.world.store import cases, learning, outbox, register
 
 DIGEST = "digest"  # the kind of run that a daily digest is noted as
 AT_ONCE = 500
@@ -177,6 +177,8 @@ class _Page:
 
     overdue: list[tuple[Card, str]] = field(default_factory=list)
     soon: list[tuple[Card, str]] = field(default_factory=list)
+    sample: list[notice.Mail] = field(default_factory=list)  # filed mail to look through
+    done: list[str] = field(default_factory=list)  # what became of corrections
 
     def sections(self) -> Sections:
         found = [("Overdue", self.overdue), ("Due before the next digest, or soon after", self.soon)]
@@ -193,13 +195,18 @@ def daily(desk: Desk) -> int:
             return 0
         # the first digest of a desk is about what was there at its moment: going live floods nobody
         pages = _pages(desk, tx, now, following, known_by=last if before is None else now)
+        said = _learnt(desk, tx, pages, now)
     with desk.database.write() as tx:
         before = register.last_start(tx, DIGEST)
         if before is not None and before >= last:
             return 0  # another sweep was first
         for key, page in pages.items():
             to = (desk.config.roster.people[key].email,)
-            put(desk, tx, notice.digest(key, to, _day(desk, now).isoformat(), page.sections()))
+            told = notice.digest(
+                key, to, _day(desk, now).isoformat(), page.sections(), sample=page.sample, done=page.done
+            )
+            put(desk, tx, told)
+        learning.told(tx, said, now)
         register.note_run(tx, DIGEST, now, {"people": len(pages)})
     return len(pages)
 
@@ -211,6 +218,22 @@ def _pages(desk: Desk, tx: Connection, now: datetime, following: datetime, *, kn
         for case_id, events in cases.events(tx, list(rows)[start : start + AT_ONCE]).items():
             _list(desk, replay(events), rows[case_id]["mailbox"], pages, now, following)
     return pages
+
+
+def _learnt(desk: Desk, tx: Connection, pages: dict[str, _Page], now: datetime) -> list[int]:
+    """Put on the pages what is to be looked through, and what became of corrections: on the page of whoever asked. A
+    mailbox does not say who did; what was refused there, the lead hears. Returns the requests that are told by it."""
+    roster = desk.config.roster
+    for row in learning.sampled(tx, open_only=True):
+        pages.setdefault(roster.find(row["owner"], now), _Page()).sample.append(sampling.mail_of(row))
+    told = learning.untold(tx)
+    for row in told:
+        if row["actor"] in roster.people:
+            pages.setdefault(row["actor"], _Page()).done.append(f'"{row["asked"]}": {row["said"]}')
+        elif row["outcome"] == "refused":
+            line = f"{row['actor']}, {row['source']} {row['asked']}: not done. {row['said']}"
+            pages.setdefault(roster.find(LEAD, now), _Page()).done.append(line)
+    return [row["id"] for row in told]
 
 
 def _list(desk: Desk, case: Case, mailbox: str, pages: dict[str, _Page], now: datetime, following: datetime) -> None:

@@ -12,6 +12,7 @@ from triage.world.store import cases, register
 
 RUN = "silence"  # the kind of run it is noted as
 DAILY = timedelta(hours=24)
+RECENT = timedelta(days=30)
 QUIET = 3  # business days without a mail of ours: longer than any first response
 
 
@@ -19,7 +20,7 @@ def alarm(desk: Desk) -> int:
     """Tell the operators once a day; returns how many cases are silent. Every answer may have been given, and only the
     Sent folder, the BCC rule or the sent-copy setting be wrong: nobody can tell from here."""
     now = desk.now()
-    watched = {box.name for box in desk.mailboxes if any(spec.role == "sent" for spec in box.read_folders)}
+    watched = _watched(desk)
     with desk.database.read() as tx:
         last = register.last_start(tx, RUN)
         if not watched or (last is not None and last > now - DAILY):
@@ -31,6 +32,19 @@ def alarm(desk: Desk) -> int:
         for mailbox in sorted({row["mailbox"] for row in silent}):
             put(desk, tx, _told(desk, mailbox, [row for row in silent if row["mailbox"] == mailbox]))
     return len(silent)
+
+
+def looked_for(desk: Desk) -> tuple[set[str], int, int]:
+    """(mailboxes whose answers should be seen, cases of the last 30 days, those of them with a mail of ours)."""
+    with desk.database.read() as tx:
+        return _watched(desk), *cases.with_mail_of_ours(tx, desk.now() - RECENT)
+
+
+def _watched(desk: Desk) -> set[str]:
+    """The mailboxes whose answers should be seen: by a Sent folder of their own, or by a mailbox that gathers copies."""
+    roles = {box.name: {spec.role for spec in box.read_folders} for box in desk.mailboxes}
+    gathered = any(found == {"sent"} for found in roles.values())
+    return {name for name, found in roles.items() if gathered or "sent" in found}
 
 
 def _long(desk: Desk, opened_at: datetime, now: datetime) -> bool:

@@ -44,18 +44,18 @@ def _wait(name: str, api: str, stop: threading.Event) -> None:
                     box.select(mailbox.read_folders[0].name, read_only=True)
                     while not stop.is_set():
                         if box.idle(IDLE_SECONDS):
-                            trigger(api, name)
+                            trigger(api, "intake", {"mailboxes": [name]})
                             stop.wait(QUIET_SECONDS)
         except (TriageError, OSError) as error:
             log.warning("waiting for mail was interrupted", extra={"mailbox": name, "error": type(error).__name__})
             stop.wait(PAUSE_SECONDS)
 
 
-def trigger(api: str, mailbox: str) -> None:
-    """Ask Prefect for an intake of one mailbox now; one that runs already makes this one superfluous."""
-    with urllib.request.urlopen(f"{api}/deployments/name/intake/intake", timeout=10) as answer:
+def trigger(api: str, flow: str, parameters: Mapping[str, Any]) -> None:
+    """Ask Prefect for a run of the flow now; one that runs already makes this one superfluous. Raises OSError."""
+    with urllib.request.urlopen(f"{api}/deployments/name/{flow}/{flow}", timeout=10) as answer:
         deployment = json.load(answer)["id"]
-    body = json.dumps({"parameters": {"mailboxes": [mailbox]}, "state": {"type": "SCHEDULED"}}).encode()
+    body = json.dumps({"parameters": dict(parameters), "state": {"type": "SCHEDULED"}}).encode()
     request = urllib.request.Request(
         f"{api}/deployments/{deployment}/create_flow_run", body, {"Content-Type": "application/json"}
     )

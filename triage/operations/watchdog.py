@@ -101,7 +101,7 @@ def _look(found: Settings, max_age: timedelta, now: datetime) -> tuple[Config | 
         return None, ["there is no config that the program accepts"]
     troubles = []
     for box in conf.mailboxes:
-        for name in box.folders.intake:
+        for name in box.folders.intake or box.folders.sent:
             at = seen.get((box.name, name))
             last = at.last_ok_at if at else None
             if last is None or now - last > max_age:

@@ -106,7 +106,7 @@ folder = Table(
     Column("id", Id, primary_key=True),
     Column("mailbox", String(200), nullable=False),  # the name of the mailbox in config
     Column("name", String(500), nullable=False),  # the folder's path as configured
-    Column("role", String(40), nullable=False),  # intake, sent, processed, quarantine
+    Column("role", String(40), nullable=False),  # intake, sent, corrections
     Column("epoch", Integer, nullable=False, default=0),  # counts UIDVALIDITY changes; UIDVALIDITY itself may go down
     Column("uidvalidity", BigInteger),
     Column("low_uid", BigInteger, nullable=False, default=1),  # below it every UID is in a terminal state
@@ -116,6 +116,7 @@ folder = Table(
     Column("failures", Integer, nullable=False, default=0),
     Column("retry_at", Utc),  # back-off: not tried before
     Column("circuit", Clean),  # why a person is needed; NULL = closed
+    Column("keywords", Json),  # [HIGHESTMODSEQ or NULL, moment]: when people's keywords were last looked for
     UniqueConstraint("mailbox", "name"),
 )
 
@@ -186,7 +187,7 @@ delivery = Table(
     Column("mail_id", Id, ForeignKey("mail.id")),
     Column("attempts", Integer, nullable=False, default=0),
     Column("last_error", Clean),
-    Column("mark", String(20)),  # the server mark: NULL = none wanted, wanted, done
+    Column("mark", String(20)),  # what is still to be done: NULL = nothing, wanted (a server mark), correct; or done
     UniqueConstraint("folder_id", "epoch", "uid"),
 )
 Index("ix_delivery_mail_id", delivery.c.mail_id)
@@ -194,6 +195,8 @@ Index("ix_delivery_unfinished", delivery.c.folder_id, delivery.c.uid, sqlite_whe
       postgresql_where=delivery.c.state == "seen")  # fmt: skip
 Index("ix_delivery_mark", delivery.c.folder_id, delivery.c.uid, sqlite_where=delivery.c.mark == "wanted",
       postgresql_where=delivery.c.mark == "wanted")  # fmt: skip
+Index("ix_delivery_correct", delivery.c.id, sqlite_where=delivery.c.mark == "correct",
+      postgresql_where=delivery.c.mark == "correct")  # fmt: skip
 
 cases = Table(
     "cases",
@@ -308,10 +311,48 @@ correction = Table(
     Column("new", Clean, nullable=False),
     Column("actor", Clean, nullable=False),
     Column("at", Utc, nullable=False),
-    Column("source", String(20), nullable=False),  # cli, folder, digest
+    Column("source", String(20), nullable=False),  # cli, folder, keyword, reply, audit
     Column("reason", Clean),
 )
 Index("ix_correction_mail_id", correction.c.mail_id)
+
+correction_request = Table(
+    "correction_request",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(200), nullable=False, unique=True),  # what was done in the mail client, once
+    Column("source", String(20), nullable=False),  # folder, keyword, reply
+    Column("mail_id", Id, ForeignKey("mail.id")),  # what it is about: a mail, or
+    Column("case_id", Id, ForeignKey("cases.id")),  # a case
+    Column("actor", Clean, nullable=False),  # a person of config/people.yaml; or the mailbox: IMAP does not say who
+    Column("at", Utc, nullable=False),  # when it was found
+    Column("asked", Clean, nullable=False),  # the folder's name, the keyword, the words of the line
+    Column("outcome", String(20), nullable=False),  # waiting; done, unchanged, refused
+    Column("said", Clean, nullable=False),  # what became of it, in a sentence
+    Column("told_at", Utc),  # when a digest named it; NULL = not yet
+)
+Index("ix_correction_request_waiting", correction_request.c.id,
+      sqlite_where=correction_request.c.outcome == "waiting",
+      postgresql_where=correction_request.c.outcome == "waiting")  # fmt: skip
+Index("ix_correction_request_untold", correction_request.c.id, sqlite_where=correction_request.c.told_at.is_(None),
+      postgresql_where=correction_request.c.told_at.is_(None))  # fmt: skip
+Index("ix_correction_request_mail_id", correction_request.c.mail_id)
+
+audit_sample = Table(
+    "audit_sample",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("mail_id", Id, ForeignKey("mail.id"), nullable=False, unique=True),
+    Column("week", String(8), nullable=False),  # 2026-W47: the week in which the mail was filed
+    Column("owner", Clean, nullable=False),  # who looks at it
+    Column("drawn_at", Utc, nullable=False),
+    Column("due_at", Utc, nullable=False),
+    Column("answered_at", Utc),
+    Column("answer", String(20)),  # no_complaint, complaint (missed)
+    Column("actor", Clean),
+)
+Index("ix_audit_sample_open", audit_sample.c.id, sqlite_where=audit_sample.c.answered_at.is_(None),
+      postgresql_where=audit_sample.c.answered_at.is_(None))  # fmt: skip
 
 config_version = Table(
     "config_version",

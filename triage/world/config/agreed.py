@@ -49,7 +49,13 @@ def _policy(name: str, part: PolicyPart, usual: str, on_call: bool, path: Path, 
             check.wrong(POLICIES, (*path, urgency.word), f"In {name}: {error}.", "Write at least 1.")
     if len(targets) < len(Urgency):
         return None
-    return Policy(name, part.calendar or usual, targets, part.reopen, part.at_risk, Span.of(part.review))
+    promise = Span.of(part.undated_promise)
+    if promise.amount < 1:
+        check.wrong(
+            POLICIES, (*path, "undated_promise"), f"A promise due after {promise} is never kept.", "Write at least 1."
+        )
+        return None
+    return Policy(name, part.calendar or usual, targets, part.reopen, part.at_risk, Span.of(part.review), promise)
 
 
 def _targets(part: TargetsPart, *, working: bool) -> Targets:

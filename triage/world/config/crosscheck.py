@@ -10,10 +10,13 @@ from triage.errors import Problem
 from triage.judge.roster import Roster
 from triage.world.config.check import Check
 from triage.world.config.desk_parts import BusinessFile, MailboxesFile, MailboxPart, NoticesFile
+from triage.world.config.routing_parts import JudgingFile
 from triage.world.config.team import CALENDARS, zone_known
 from triage.world.config.team_parts import CalendarsFile
 
-BUSINESS, MAILBOXES, NOTICES, TYPES = "business.yaml", "mailboxes.yaml", "notices.yaml", "complaint_types.yaml"
+BUSINESS, MAILBOXES, NOTICES, TYPES, JUDGING = (
+    "business.yaml", "mailboxes.yaml", "notices.yaml", "complaint_types.yaml", "judging.yaml",
+)  # fmt: skip
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -58,16 +61,16 @@ def mailboxes(file: MailboxesFile, check: Check) -> None:
 
 def _roles(box: MailboxPart, number: int, check: Check) -> None:
     """A folder that is read and also written to would feed on itself."""
-    roles = {
-        "sent": box.folders.sent,
-        "processed": box.folders.processed,
-        "quarantine": box.folders.quarantine,
-        "corrections": box.folders.corrections,
-    }
+    roles = [
+        *(("sent", folder) for folder in box.folders.sent),
+        ("processed", box.folders.processed),
+        ("quarantine", box.folders.quarantine),
+        ("corrections", box.folders.corrections),
+    ]
     taken = {folder.casefold(): "intake" for folder in box.folders.intake}
     if len(taken) < len(box.folders.intake):
         check.wrong(MAILBOXES, ("mailboxes", number, "folders", "intake"), "A folder is named twice.", "Name it once.")
-    for role, folder in roles.items():
+    for role, folder in roles:
         if folder is None:
             continue
         if folder.casefold() in taken:
@@ -80,6 +83,10 @@ def notices(part: NoticesFile, roster: Roster, check: Check) -> None:
     """The sender is an address, and the operators exist."""
     names = (*roster.people, *roster.roles, *roster.pools)
     check.each_known(NOTICES, ("operators",), part.operators, names, "person, role or pool")
+    known = [channel.name for channel in part.channels]
+    for number, name in enumerate(known):
+        if name in known[:number]:
+            check.wrong(NOTICES, ("channels", number, "name"), f"There are two channels named {name!r}.", "Rename one.")
     if part.sender is not None:
         _, address = parseaddr(part.sender)
         if "@" not in address or any(ord(c) < 32 for c in part.sender):
@@ -87,6 +94,12 @@ def notices(part: NoticesFile, roster: Roster, check: Check) -> None:
             check.wrong(NOTICES, ("sender",), "The sender is no address.", fix)
     if (part.quiet.from_ is None) != (part.quiet.until is None):
         check.wrong(NOTICES, ("quiet",), "Quiet hours need both `from` and `until`.", "Add the other, or remove both.")
+
+
+def judging(part: JudgingFile, roster: Roster, check: Check) -> None:
+    """Somebody looks through the sample."""
+    names = (*roster.people, *roster.roles, *roster.pools)
+    check.known(JUDGING, ("audit_owner",), part.audit_owner, names, "person, role or pool")
 
 
 def labels(types: Iterable[str], learned: Iterable[str], line: int = 1) -> tuple[Problem, ...]:

@@ -121,16 +121,23 @@ class ServerPart(Part):
 class FoldersPart(Part):
     """Folders by role. Names as the mail client shows them, levels divided by /."""
 
-    intake: Texts = Field(default=("INBOX",), min_length=1)
-    """Folders that are read. Junk may be one: a complaint there is still a complaint."""
-    sent: str | None = "Sent"
-    """Where our own replies are found; they stop the clocks."""
+    intake: Texts = ("INBOX",)
+    """Folders that are read. Junk may be one: a complaint there is still a complaint. Empty for a mailbox that only
+    gathers copies of our own mail."""
+    sent: Annotated[Texts, BeforeValidator(lambda v: [] if v is None else v)] = ("Sent",)
+    """Where our own replies are found; they stop the clocks. One folder or a list; null where nothing shows them."""
     processed: str = "Processed"
     """Where handled mail goes (mode dedicated)."""
     quarantine: str = "Quarantine"
     """Where unreadable mail goes (mode dedicated)."""
     corrections: str | None = "Corrections"
-    """Kept for corrections made by moving mail; not read yet: use `triage correct`."""
+    """A mail moved into a folder inside this one, such as Corrections/billing, is corrected; null: never looked at."""
+
+    @model_validator(mode="after")
+    def _read(self) -> Self:
+        if not self.intake and not self.sent:
+            raise ValueError("no folder of this mailbox is read. | Name one under intake or sent.")
+        return self
 
 
 class LimitsPart(Part):
@@ -167,6 +174,8 @@ class MailboxPart(ServerPart):
     """Folders by role."""
     start_from: AwareDatetime | None = None
     """Older mail is recorded but opens no case. `triage init` writes the moment of going live."""
+    acknowledge_keyword: str | None = Field(default="$TriageAck", pattern=r"^[A-Za-z0-9$_.-]{1,60}$")
+    """A keyword (in Thunderbird: a tag) that a colleague sets on a mail of a case to take note of its escalation."""
     every: int = Field(default=60, ge=10, le=86_400)
     """Seconds between two looks at the mailbox when `triage serve` runs."""
     idle: bool = False
@@ -232,6 +241,21 @@ class LetterPart(Part):
         return self
 
 
+class ChannelPart(Part):
+    """A channel beside mail: Slack, Teams, Matrix, a web hook ... by apprise (the extra `channels`)."""
+
+    name: Name
+    """A short name of your own."""
+    url: SecretPart
+    """Where its apprise address is found, such as slack://TOKEN/#complaints or jsons://HOST/PATH; it is a secret."""
+    kinds: tuple[Literal["assignment", "reminder", "escalation", "review", "alarm"], ...] = Field(
+        default=("escalation", "alarm"), min_length=1
+    )
+    """The notices that go there too: short, with no more of a customer's words than a redacted subject."""
+    urgency: Literal["low", "normal", "urgent", "critical"] = "urgent"
+    """Only of cases at least so urgent; alarms always."""
+
+
 class NoticesFile(Part):
     """notices.yaml"""
 
@@ -243,6 +267,8 @@ class NoticesFile(Part):
     """From of every notice: an address of your own, such as Triage <triage@example.com>."""
     smtp: SmtpPart | None = None
     """The server that takes notices. Needed for the modes me and on."""
+    channels: tuple[ChannelPart, ...] = ()
+    """Where notices go beside mail."""
     operators: Names = ("lead",)
     """People or roles told when the program itself is in trouble."""
     heartbeat: str | None = Field(default=None, max_length=500)

@@ -12,6 +12,10 @@ from triage.world.config.routing import URGENCIES, assignee_of
 from triage.world.config.routing_parts import DispositionsFile, OutcomePart
 
 DISPOSITIONS = "dispositions.yaml"
+#: what headers prove (or nobody has judged); all other filed mail may be drawn for the sample of missed complaints
+_MAY_SKIP = (
+    Disposition.AUTOREPLY, Disposition.BOUNCE, Disposition.NEWSLETTER, Disposition.SYSTEM_NOTICE, Disposition.BEFORE_START,
+)  # fmt: skip
 
 
 def outcomes_of(
@@ -38,6 +42,12 @@ def _outcome(name: Disposition, part: OutcomePart, roster: Roster, policies: tup
     check.each_known(DISPOSITIONS, (*path, "to"), part.to, names, "person, role or pool")
     if part.policy is not None:
         check.known(DISPOSITIONS, (*path, "policy"), part.policy, policies, "policy")
+    if not part.audit and name not in _MAY_SKIP:
+        what = f"Mail of the disposition {name.value!r} may be a complaint that was missed: it cannot skip the sample."
+        skip = ", ".join(d.value for d in _MAY_SKIP)
+        check.wrong(
+            DISPOSITIONS, (*path, "audit"), what, f"Remove `audit: false`; only {skip} are told by their header."
+        )
     urgency = None
     if part.urgency is not None and check.known(DISPOSITIONS, (*path, "urgency"), part.urgency, URGENCIES, "urgency"):
         urgency = Urgency.of(part.urgency)

@@ -58,6 +58,8 @@ class PolicyPart(Part):
     """Percent of a span after which the owner is reminded."""
     review: SpanText = "30 min"
     """How long a doubt may wait for a person before the lead is told."""
+    undated_promise: SpanText = "3 business_days"
+    """By when a promise of ours without a date ("I will look into it") must be kept, from our mail."""
 
 
 class LimitPart(Part):

@@ -176,6 +176,8 @@ def _build(models: Mapping[str, BaseModel], version: str, check: Check) -> Confi
         crosscheck.mailboxes(mailboxes, check)
     if notices and roster:
         crosscheck.notices(notices, roster, check)
+    if judging and roster:
+        crosscheck.judging(judging, roster, check)
     if not (business and roster and calendars is not None and policies_file and mailboxes and types and judging):
         return None
     steps = ladder.ladder_of(escalation, roster, check) if escalation else None

@@ -121,9 +121,17 @@ def calendars_of(file: CalendarsFile, zone: str, check: Check) -> Mapping[str, B
         before = len(check.problems)
         windows = _week(name, part, check)
         off = _days_off(name, part, check)
+        told = set()
         for what in calendar_problems(part.zone or zone, windows) if len(check.problems) == before else ():
-            fix = "Write windows as 09:00-17:30." if "zone" not in what else ""
-            check.wrong(CALENDARS, ("calendars", name, "zone" if "zone" in what else "hours"), what, fix)
+            day, _, said = what.partition(": ")
+            key = next((key for key in part.hours if day.casefold()[:3] in _days(key)), None)
+            if key is not None and (key, said) in told:
+                continue  # "mon-fri" is one mistake, not five
+            told.add((key, said))
+            path = (
+                ("calendars", name, "zone") if "zone" in what else ("calendars", name, "hours", *([key] if key else ()))
+            )
+            check.wrong(CALENDARS, path, what, "Write windows as 09:00-17:30." if "zone" not in what else "")
         if len(check.problems) == before:
             found[name] = BusinessCalendar(name, part.zone or zone, windows, off)
     return found

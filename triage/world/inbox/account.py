@@ -65,6 +65,8 @@ class FolderState:
     read_write: bool | None = None
     permanent_flags: frozenset[str] | None = None
     mailboxid: str | None = None  # RFC 8474; survives a rename
+    keywords: frozenset[str] = frozenset()  # words people or programs have set on mails of the folder, now or once
+    modseq: int | None = None  # goes up whenever a mail or a flag changes (RFC 7162); None where the server has none
 
     def keeps(self, keyword: str) -> bool:
         """True if the server says that it stores this keyword for good (RFC 3501, 7.1, PERMANENTFLAGS)."""

@@ -10,7 +10,7 @@ from triage.world.inbox import names, replies
 from triage.world.inbox.account import Fact, Fetched, FolderState
 from triage.world.inbox.client import Client, understood
 from triage.world.inbox.names import NameSpace
-from triage.world.inbox.replies import Garbled, Item
+from triage.world.inbox.replies import Garbled, Item, Part
 from triage.world.inbox.transport import Refused
 
 _MANY = 500_000  # UIDs whose list fits into the longest line that is read
@@ -34,6 +34,7 @@ def opened(client: Client, folder: str, path: str, read_only: bool) -> FolderSta
     if not validity.isdigit() or "UIDNOTSTICKY" in said:
         raise Garbled("a folder without lasting UIDs")  # no mail in it could be told from another
     mailboxid = said.get("MAILBOXID", b"").strip(b"()").decode("ascii", "replace")
+    modseq = said.get("HIGHESTMODSEQ", b"")
     found = FolderState(
         folder=folder,
         uidvalidity=int(validity),
@@ -42,9 +43,17 @@ def opened(client: Client, folder: str, path: str, read_only: bool) -> FolderSta
         read_write=not read_only,
         permanent_flags=frozenset(said.get("PERMANENTFLAGS", b"").strip(b"()").decode("ascii", "replace").split()),
         mailboxid=mailboxid or None,
+        keywords=_keywords(imap.untagged_responses.get("FLAGS", [])),
+        modseq=int(modseq) if modseq.isdigit() and len(modseq) <= 20 else None,
     )
     imap.news = False
     return found if found.uidnext else replace(found, uidnext=last_uid(client) + 1)
+
+
+def _keywords(lines: Sequence[Part | None]) -> frozenset[str]:
+    """What FLAGS lists (RFC 3501, 7.2.6) but for the system flags: the keywords that mails of the folder may carry."""
+    words = (line.strip(b"()").split() for line in lines if isinstance(line, bytes))
+    return frozenset(word.decode("ascii", "replace") for some in words for word in some if not word.startswith(b"\\"))
 
 
 def status(client: Client, folder: str, path: str, *, with_id: bool) -> FolderState:

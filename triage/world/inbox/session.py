@@ -37,6 +37,11 @@ _HEADER_MOST = 256 * KIB
 _KEYWORD = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789$_-.")
 
 
+def _checked(keyword: str) -> None:
+    if not keyword or not set(keyword) <= _KEYWORD:
+        raise ValueError(f"{keyword!r} is no IMAP keyword")
+
+
 class Inbox:
     """One signed-in connection to one account. Not to be shared between threads, but for `cut`."""
 
@@ -104,6 +109,14 @@ class Inbox:
             rows = client.list_folders()
         return tuple(sorted({space.from_server(name) for flags, _, name in rows if names.can_be_opened(flags)}))
 
+    def below(self, folder: str) -> tuple[str, ...]:
+        """The folders inside this one, and itself where it is there: one LIST, however many mails they hold."""
+        space = self.space
+        with self.doing(f"listing {folder}") as client:
+            rows = client.list_folders("", f"{space.to_server(folder)}*")
+        found = {space.from_server(name) for flags, _, name in rows if names.can_be_opened(flags)}
+        return tuple(sorted(name for name in found if name == folder or name.startswith(f"{folder}/")))
+
     def ensure(self, folder: str) -> bool:
         """Make sure a folder exists; True if it was created. Raises FolderMissing when the server will not have it."""
         if folder.upper() == "INBOX" or folder in self.folders():
@@ -153,6 +166,23 @@ class Inbox:
             with self.doing("looking for mails again") as client:
                 client.imap.noop()
                 found.update(set(some).intersection(reading.search(client, b"UID " + write_set(some))))
+        return found
+
+    def with_keyword(self, keyword: str, low: int = 1) -> set[int]:
+        """The UIDs from `low` on that carry this keyword."""
+        self._selected()
+        with self.doing("looking for a keyword") as client:
+            found = reading.search(client, b"UID %d:* KEYWORD %s" % (low, _atom(keyword)))
+        return {uid for uid in found if uid >= low}  # "n:*" always names the newest mail, too
+
+    def without_keyword(self, keyword: str, uids: Iterable[int]) -> set[int]:
+        """Which of these mails are here and do not carry this keyword."""
+        found: set[int] = set()
+        self._selected()
+        for some in chunks(uids, self.account.limits.facts_mails):
+            with self.doing("looking for a keyword") as client:
+                criteria = b"UID %s UNKEYWORD %s" % (write_set(some), _atom(keyword))
+                found.update(set(some).intersection(reading.search(client, criteria)))
         return found
 
     def facts(self, uids: Iterable[int]) -> dict[int, Fact]:
@@ -214,14 +244,31 @@ class Inbox:
         """Add a keyword for people to see. False when the folder cannot keep it (read-only, no own keywords):
         a mark on the server is a convenience, never the truth. System flags cannot be set this way.
         """
-        if not keyword or not set(keyword) <= _KEYWORD:
-            raise ValueError(f"{keyword!r} is no IMAP keyword")
+        _checked(keyword)
         if not self._selected().keeps(keyword):
             return False
         for some in chunks(uids, self.account.limits.facts_mails):
             with self.doing("marking mails") as client:
                 client.add_flags(some, [keyword], silent=True)
         return True
+
+    def unmark(self, uids: Iterable[int], keyword: str) -> bool:
+        """Take a keyword off again. False when the folder was opened read-only."""
+        _checked(keyword)
+        if not self._selected().read_write:
+            return False
+        for some in chunks(uids, self.account.limits.facts_mails):
+            with self.doing("taking marks off") as client:
+                client.remove_flags(some, [keyword], silent=True)
+        return True
+
+    def marked(self, keyword: str) -> list[int]:
+        """The UIDs of the selected folder that carry the keyword, ascending."""
+        _checked(keyword)
+        self._selected()
+        with self.doing("looking for a keyword") as client:
+            client.imap.noop()
+            return sorted(set(reading.search(client, b"KEYWORD " + keyword.encode())))
 
     def move(self, uids: Iterable[int], folder: str) -> dict[int, int | None]:
         """Move mails; gives old UID -> new UID. None: it left this folder, where to is not known (another program or a
@@ -343,3 +390,10 @@ class Inbox:
         near = ", ".join(names.similar(folder, every)) or "none"
         detail = f"{folder} was not found; the server said {words}. Similar folders: {near}."
         raise FolderMissing(detail, fix="Correct the name or create the folder.", where=self.account.name) from None
+
+
+def _atom(keyword: str) -> bytes:
+    """A keyword as a command may hold it. Raises ValueError for what is none."""
+    if not keyword or not set(keyword) <= _KEYWORD:
+        raise ValueError(f"{keyword!r} is no IMAP keyword")
+    return keyword.encode("ascii")

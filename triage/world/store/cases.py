@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import event as hooks
 from sqlalchemy.exc import IntegrityError
 
 from triage.errors import NotFound, Temporary
-from triage.world.schema import case_key, cases, event
+from triage.words import Urgency
+from triage.world.schema import case_key, cases, event, mail
 
 OPEN = ("open", "on_hold")
 
@@ -19,25 +23,61 @@ class CaseMoved(Temporary):
     """Somebody else changed this case at the same moment."""
 
 
+# Statements that run for every mail are built once: building one anew costs three times its execution.
+_CREATE = insert(cases).returning(cases.c.id)
+_SAVE = update(cases).where(cases.c.id == bindparam("row"), cases.c.version == bindparam("seen"))
+_APPEND = insert(event)
+_EVENTS = (
+    select(event).where(event.c.case_id.in_(bindparam("ids", expanding=True))).order_by(event.c.case_id, event.c.seq)
+)
+_ROWS = select(cases).where(cases.c.id.in_(bindparam("ids", expanding=True)))
+_OWNER_OF = (
+    select(cases.c.owner)
+    .where(cases.c.status.in_(OPEN), cases.c.customer == bindparam("of"))
+    .order_by(cases.c.urgency, cases.c.next_due_at.is_not(None), cases.c.next_due_at.desc(), cases.c.id.desc())
+    .limit(1)
+)
+_WITH_KEY = (
+    select(case_key.c.value, case_key.c.case_id)
+    .where(case_key.c.kind == bindparam("of"), case_key.c.value.in_(bindparam("wanted", expanding=True)))
+    .order_by(case_key.c.case_id)
+)
+_OPEN_WITH_KEY = _WITH_KEY.join(cases, cases.c.id == case_key.c.case_id).where(cases.c.status.in_(OPEN))
+_KEYS_OF = select(case_key.c.case_id, case_key.c.value).where(
+    case_key.c.kind == bindparam("of"), case_key.c.case_id.in_(bindparam("ids", expanding=True))
+)
+# The short way of both databases; SQLAlchemy's own `on_conflict_do_nothing` is compiled anew at every execution.
+_ADD_KEYS = text("INSERT INTO case_key (case_id, kind, value) VALUES (:case_id, :kind, :value) ON CONFLICT DO NOTHING")
+
+
 def create(tx: Connection, values: Mapping[str, Any]) -> int:
     """A new row; returns its id."""
-    return int(tx.execute(insert(cases).values(**values).returning(cases.c.id)).scalar_one())
+    made = int(tx.execute(_CREATE, dict(values)).scalar_one())
+    if known := _loads.get(tx):
+        known.moved(None, (values["owner"], values["status"] in OPEN), values["opened_at"])
+    return made
 
 
-def save(tx: Connection, case_id: int, seen_version: int, values: Mapping[str, Any]) -> None:
-    """Write the row if nobody else did since we read it. Raises CaseMoved."""
-    done = tx.execute(update(cases).where(cases.c.id == case_id, cases.c.version == seen_version).values(**values))
+def save(
+    tx: Connection, case_id: int, seen_version: int, values: Mapping[str, Any],
+    was: tuple[str, bool] | None = None,
+) -> None:  # fmt: skip
+    """Write the row if nobody else did since we read it. `was` is (owner, open?) as we read it. Raises CaseMoved."""
+    done = tx.execute(_SAVE, {**values, "row": case_id, "seen": seen_version})
     if done.rowcount != 1:
         raise CaseMoved(f"Case {case_id} has new events.", fix="Nothing was written; try again.")
+    if "owner" in values and (known := _loads.get(tx)):
+        now = (values["owner"], values["status"] in OPEN)
+        if was is None or not known.moved(was, now, values["opened_at"]):
+            del _loads[tx]
 
 
 def append(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add events. Raises CaseMoved where a sequence number or a natural key is taken."""
+    """Add events. Raises CaseMoved where a sequence number or a natural key is taken; the transaction is lost then."""
     if not rows:
         return
     try:
-        with tx.begin_nested():
-            tx.execute(insert(event), [dict(row) for row in rows])
+        tx.execute(_APPEND, [dict(row) for row in rows])
     except IntegrityError as error:
         raise CaseMoved("One of its events was already recorded.", fix="Nothing was written; try again.") from error
 
@@ -47,10 +87,7 @@ def events(tx: Connection, case_ids: Iterable[int]) -> dict[int, list[dict[str, 
     wanted = list(case_ids)
     found: dict[int, list[dict[str, Any]]] = {case_id: [] for case_id in wanted}
     for start in range(0, len(wanted), 500):
-        query = (
-            select(event).where(event.c.case_id.in_(wanted[start : start + 500])).order_by(event.c.case_id, event.c.seq)
-        )
-        for row in tx.execute(query):
+        for row in tx.execute(_EVENTS, {"ids": wanted[start : start + 500]}):
             found[row.case_id].append(dict(row._mapping))
     return found
 
@@ -86,12 +123,24 @@ def rows(tx: Connection, *, everything: bool, where: Mapping[str, Any] | None = 
     return [dict(row._mapping) for row in tx.execute(query)]
 
 
+def climbed(tx: Connection, mailbox: str) -> list[int]:
+    """The open cases of a mailbox that were escalated."""
+    mine = cases.c.status.in_(OPEN) & (cases.c.mailbox == mailbox) & (cases.c.step > 0)
+    return list(tx.execute(select(cases.c.id).where(mine).order_by(cases.c.id)).scalars())
+
+
 def by_ids(tx: Connection, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Case id -> row."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    return {row.id: dict(row._mapping) for row in tx.execute(select(cases).where(cases.c.id.in_(wanted)))}
+    return {row.id: dict(row._mapping) for row in tx.execute(_ROWS, {"ids": wanted})}
+
+
+def urgencies_since(tx: Connection, since: datetime) -> list[tuple[datetime, str]]:
+    """(opened at, urgency now) of the cases opened at or after that moment."""
+    rows = tx.execute(select(cases.c.opened_at, cases.c.urgency).where(cases.c.opened_at >= since))
+    return [(row.opened_at, Urgency(row.urgency).word) for row in rows]
 
 
 def by_numbers(tx: Connection, numbers: Iterable[str]) -> dict[str, int]:
@@ -145,16 +194,66 @@ def without_deadline_or_owner(tx: Connection) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
-def open_counts(tx: Connection) -> dict[str, int]:
+@dataclass(slots=True)
+class _Loads:
+    """Who has how much, counted once a transaction and kept up to date by what it writes: the count is linear in the
+    open cases, and a batch of mails asks for it a hundred times."""
+
+    open_cases: dict[str, int]
+    last_assigned: dict[str, datetime]
+
+    def moved(self, was: tuple[str, bool] | None, now: tuple[str, bool], opened_at: datetime) -> bool:
+        """A case went from (owner, open?) to another. False where only a new count can tell: an owner gave one away."""
+        if was is not None and was[0] not in ("", now[0]):
+            return False
+        for place, by in ((was, -1), (now, 1)):
+            if place is not None and place[1]:
+                self.open_cases[place[0]] = self.open_cases.get(place[0], 0) + by
+        if was is not None and was[0] == "" != now[0]:
+            self.last_assigned.pop("", None)
+        self.last_assigned[now[0]] = max(opened_at, self.last_assigned.get(now[0], opened_at))
+        return True
+
+
+_loads: WeakKeyDictionary[Connection, _Loads] = WeakKeyDictionary()
+
+
+@hooks.listens_for(Engine, "begin")
+def _fresh(tx: Connection) -> None:
+    _loads.pop(tx, None)
+
+
+def count_anew(tx: Connection) -> None:
+    """Some of what this transaction wrote was undone: what was counted no longer holds."""
+    _loads.pop(tx, None)
+
+
+def _load(tx: Connection) -> _Loads:
+    found = _loads.get(tx)
+    if found is None:
+        counts = select(cases.c.owner, func.count()).where(cases.c.status.in_(OPEN)).group_by(cases.c.owner)
+        latest = select(cases.c.owner, func.max(cases.c.opened_at)).group_by(cases.c.owner)
+        found = _Loads(
+            {row[0]: row[1] for row in tx.execute(counts)}, {row[0]: row[1] for row in tx.execute(latest)}
+        )  # fmt: skip
+        _loads[tx] = found
+    return found
+
+
+def open_counts(tx: Connection) -> Mapping[str, int]:
     """Owner -> open cases."""
-    query = select(cases.c.owner, func.count()).where(cases.c.status.in_(OPEN)).group_by(cases.c.owner)
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return _load(tx).open_cases
 
 
-def last_assigned(tx: Connection) -> dict[str, datetime]:
+def last_assigned(tx: Connection) -> Mapping[str, datetime]:
     """Owner -> when a case was last given to them: what round robin needs, and it survives a restart."""
-    query = select(cases.c.owner, func.max(cases.c.opened_at)).group_by(cases.c.owner)
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return _load(tx).last_assigned
+
+
+def owner_of_customer(tx: Connection, customer: str) -> str | None:
+    """Who has the open case of this customer; of several the one that stands last in `rows`."""
+    found = tx.execute(_OWNER_OF, {"of": customer}).scalar()
+    return None if found is None else str(found)
 
 
 def add_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> None:
@@ -162,11 +261,15 @@ def add_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> N
     wanted = {(kind, value[:320]) for kind, value in keys if value}
     if not wanted:
         return
-    query = select(case_key.c.kind, case_key.c.value).where(case_key.c.case_id == case_id)
-    have = {(row.kind, row.value) for row in tx.execute(query)}
-    new = [{"case_id": case_id, "kind": kind, "value": value} for kind, value in sorted(wanted - have)]
-    if new:
-        tx.execute(insert(case_key), new)
+    rows = [{"case_id": case_id, "kind": kind, "value": value} for kind, value in sorted(wanted)]
+    tx.execute(_ADD_KEYS, rows)
+
+
+def drop_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> None:
+    """Forget these (kind, value) pairs: they belong to mails that are on the case no more."""
+    for kind, value in sorted(set(keys)):
+        mine = (case_key.c.case_id == case_id) & (case_key.c.kind == kind) & (case_key.c.value == value[:320])
+        tx.execute(delete(case_key).where(mine))
 
 
 def with_key(tx: Connection, kind: str, values: Iterable[str], *, open_only: bool = False) -> dict[str, list[int]]:
@@ -174,11 +277,8 @@ def with_key(tx: Connection, kind: str, values: Iterable[str], *, open_only: boo
     wanted = [value[:320] for value in values if value]
     if not wanted:
         return {}
-    query = select(case_key.c.value, case_key.c.case_id).where(case_key.c.kind == kind, case_key.c.value.in_(wanted))
-    if open_only:
-        query = query.join(cases, cases.c.id == case_key.c.case_id).where(cases.c.status.in_(OPEN))
     found: dict[str, list[int]] = {}
-    for row in tx.execute(query.order_by(case_key.c.case_id)):
+    for row in tx.execute(_OPEN_WITH_KEY if open_only else _WITH_KEY, {"of": kind, "wanted": wanted}):
         found.setdefault(row.value, []).append(row.case_id)
     return found
 
@@ -187,17 +287,16 @@ def keys_of(tx: Connection, case_ids: Iterable[int], kind: str) -> dict[int, set
     """Case id -> its keys of one kind."""
     wanted = list(case_ids)
     found: dict[int, set[str]] = {case_id: set() for case_id in wanted}
-    query = select(case_key.c.case_id, case_key.c.value).where(case_key.c.kind == kind, case_key.c.case_id.in_(wanted))
-    for row in tx.execute(query):
+    for row in tx.execute(_KEYS_OF, {"of": kind, "ids": wanted}) if wanted else ():
         found[row.case_id].add(row.value)
     return found
 
 
 def merged_into(tx: Connection, ids: Iterable[int]) -> dict[int, int]:
-    """Case id -> the case it ended in, for those that were merged; chains are followed."""
+    """Case id -> the case it ended in, for those that were merged: where its first mail is now, which a split may have
+    moved on; else along the chain of merges."""
     found: dict[int, int] = {}
-    wanted = set(ids)
-    for start in wanted:
+    for start in set(ids):
         at = start
         for _ in range(20):  # a chain of merges is short; a ring cannot arise, a merged case takes nothing in
             query = select(event.c.data).where(event.c.case_id == at, event.c.kind == "merged_into")
@@ -206,7 +305,9 @@ def merged_into(tx: Connection, ids: Iterable[int]) -> dict[int, int]:
                 break
             at = int(data["case_id"])
         if at != start:
-            found[start] = at
+            home = select(mail.c.case_id).join(event, event.c.mail_id == mail.c.id)
+            now = tx.execute(home.where(event.c.case_id == start, event.c.kind == "opened")).scalar()
+            found[start] = at if now is None else int(now)
     return found
 
 
@@ -222,6 +323,14 @@ def with_promises(tx: Connection, since: datetime, most: int = 2_000) -> list[in
         .order_by(event.c.case_id.desc()).limit(most)
     )  # fmt: skip
     return list(tx.execute(query).scalars())
+
+
+def with_mail_of_ours(tx: Connection, since: datetime) -> tuple[int, int]:
+    """(cases opened since then, those of them on which a mail of ours was seen)."""
+    ours = select(event.c.case_id).where(event.c.kind == "replied", event.c.mail_id.is_not(None))
+    opened = select(func.count()).select_from(cases).where(cases.c.opened_at >= since)
+    answered = opened.where(cases.c.id.in_(ours))
+    return tx.execute(opened).scalar() or 0, tx.execute(answered).scalar() or 0
 
 
 def without_reply(tx: Connection, before: datetime) -> list[dict[str, Any]]:

@@ -14,11 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from triage.errors import DatabaseUnavailable, DiskFull, Permanent
+from triage.errors import DatabaseUnavailable, DiskFull, Permanent, WriteCollided
 
 BUSY_SECONDS = 30.0
+UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/15/errcodes-appendix.html
 
 
 class Database:
@@ -53,6 +54,23 @@ class Database:
             with connection.begin():
                 yield connection
 
+    @staticmethod
+    @contextmanager
+    def apart(tx: Connection) -> Iterator[None]:
+        """A part of a transaction that is undone alone when it fails; a transaction that is lost as a whole stays so.
+
+        As `begin_nested`, at a quarter of its cost: every mail of a batch has one.
+        """
+        tx.exec_driver_sql("SAVEPOINT apart")
+        try:
+            yield
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT apart")
+            raise
+        tx.exec_driver_sql("RELEASE SAVEPOINT apart")
+
     def compact(self) -> None:
         """SQLite: write the file anew, so that no page and no log keeps what was deleted or overwritten. Waits for
         other writers as a write does. PostgreSQL: nothing, see VACUUM there."""
@@ -79,10 +97,12 @@ class Database:
 
 def _engine(url: Any, sqlite: bool) -> Engine:
     if not sqlite:
-        return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4)
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=4, max_overflow=4)
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(dbapi: sqlite3.Connection, _record: Any) -> None:
@@ -119,6 +139,12 @@ def _translated() -> Iterator[None]:
         raise DatabaseUnavailable(
             said.splitlines()[0], fix="Is the database running and is TRIAGE_DATABASE_URL right?"
         ) from error
+    except IntegrityError as error:
+        said = str(error.orig)
+        if getattr(error.orig, "sqlstate", "") == UNIQUE_VIOLATION or said.startswith("UNIQUE constraint failed"):
+            fix = "Nothing was written; the next try finds what the other one wrote."
+            raise WriteCollided(said.splitlines()[0].partition(" (")[0], fix=fix) from error
+        raise
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseUnavailable(str(error.orig), fix="The next run tries again.") from error
@@ -139,7 +165,7 @@ def schema_revision(connection: Connection) -> str | None:
 
 
 #: the revision this program works with; the newest file in triage/world/migrations/versions
-HEAD = "0002"
+HEAD = "0003"
 
 
 def migrate(database: Database) -> None:

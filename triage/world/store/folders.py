@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from triage.world.schema import delivery, folder, mail
 
@@ -31,6 +31,7 @@ class Folder:
     failures: int
     retry_at: datetime | None
     circuit: str | None
+    keywords: tuple[int | None, datetime] | None = None  # (HIGHESTMODSEQ, when) of the last look for keywords
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,9 @@ class Delivery:
 
 def _folder(row: Row[tuple[object, ...]]) -> Folder:
     values = dict(row._mapping)
-    quiet = values.pop("quiet")
-    return Folder(quiet=(quiet[0], quiet[1]) if quiet else None, **values)
+    quiet, keywords = values.pop("quiet"), values.pop("keywords")
+    looked = (keywords[0], datetime.fromisoformat(keywords[1])) if keywords else None
+    return Folder(quiet=(quiet[0], quiet[1]) if quiet else None, keywords=looked, **values)
 
 
 def ensure(tx: Connection, mailbox: str, name: str, role: str) -> Folder:
@@ -80,7 +82,7 @@ def enter_epoch(tx: Connection, known: Folder, uidvalidity: int, *, anew: bool =
     tx.execute(
         update(folder)
         .where(folder.c.id == known.id)
-        .values(epoch=epoch, uidvalidity=uidvalidity, low_uid=1, quiet=None, last_full_at=None)
+        .values(epoch=epoch, uidvalidity=uidvalidity, low_uid=1, quiet=None, last_full_at=None, keywords=None)
     )
     row = tx.execute(select(folder).where(folder.c.id == known.id)).one()
     return _folder(row)
@@ -208,6 +210,13 @@ def note_failure(tx: Connection, at: Folder, retry_at: datetime | None, circuit:
     )
 
 
+def try_again(tx: Connection, mailbox: str) -> int:
+    """A person has looked: what was left alone until a person acts is read by the next run. Returns how many folders."""
+    left_alone = folder.c.circuit.is_not(None) & folder.c.retry_at.is_not(None)
+    done = tx.execute(update(folder).where(folder.c.mailbox == mailbox, left_alone).values(retry_at=None))
+    return int(done.rowcount)
+
+
 def wanted_marks(tx: Connection, at: Folder, limit: int) -> list[tuple[int, int, bool]]:
     """(delivery id, uid, quarantined) of judged mails whose mark on the server is still to be set."""
     query = (
@@ -231,6 +240,77 @@ def marks_done(tx: Connection, ids: Sequence[int]) -> None:
         tx.execute(update(delivery).where(delivery.c.id.in_(ids)).values(mark="done"))
 
 
+def note_keywords(tx: Connection, at: Folder, modseq: int | None, now: datetime) -> None:
+    """People's keywords were looked for."""
+    tx.execute(update(folder).where(folder.c.id == at.id).values(keywords=[modseq, now.isoformat()]))
+
+
+def first_uid_since(tx: Connection, at: Folder, since: datetime) -> int | None:
+    """The lowest UID of the epoch that was first seen at or after that moment."""
+    query = select(func.min(delivery.c.uid)).where(
+        delivery.c.folder_id == at.id, delivery.c.epoch == at.epoch, delivery.c.first_seen >= since
+    )
+    return tx.execute(query).scalar()
+
+
+def mails_at(tx: Connection, at: Folder, uids: Sequence[int]) -> dict[int, int]:
+    """UID -> mail, as far as the mail is stored."""
+    found: dict[int, int] = {}
+    for start in range(0, len(uids), 500):
+        query = select(delivery.c.uid, delivery.c.mail_id).where(
+            delivery.c.folder_id == at.id, delivery.c.epoch == at.epoch, delivery.c.mail_id.is_not(None),
+            delivery.c.uid.in_(uids[start : start + 500]),
+        )  # fmt: skip
+        found |= {row.uid: row.mail_id for row in tx.execute(query)}
+    return found
+
+
+def uids_of(tx: Connection, at: Folder, mail_ids: Iterable[int]) -> dict[int, int]:
+    """UID -> mail, for every place in the folder where one of these mails lies or lay."""
+    query = select(delivery.c.uid, delivery.c.mail_id).where(
+        delivery.c.folder_id == at.id, delivery.c.epoch == at.epoch, delivery.c.mail_id.in_(list(mail_ids))
+    )
+    return {row.uid: row.mail_id for row in tx.execute(query)}
+
+
+def to_correct(tx: Connection, limit: int) -> list[Row[tuple[int, int, str, str, int, int]]]:
+    """Deliveries into a folder of corrections that nobody has acted on yet, in order: (id, mail_id, mailbox, name,
+    folder_id, epoch). Their mail is judged."""
+    query = (
+        select(delivery.c.id, delivery.c.mail_id, folder.c.mailbox, folder.c.name, folder.c.id.label("folder_id"),
+               delivery.c.epoch)
+        .join(folder, folder.c.id == delivery.c.folder_id)
+        .join(mail, mail.c.id == delivery.c.mail_id)
+        .where(delivery.c.mark == "correct", mail.c.state != "stored")
+        .order_by(delivery.c.id)
+        .limit(limit)
+    )  # fmt: skip
+    return list(tx.execute(query))
+
+
+def was_there_before(tx: Connection, folder_id: int, epoch: int, mail_id: int) -> bool:
+    """Did this folder hold the mail before it was numbered anew?"""
+    query = select(delivery.c.id).where(
+        delivery.c.folder_id == folder_id, delivery.c.epoch < epoch, delivery.c.mail_id == mail_id
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def seen_outside(tx: Connection, mail_id: int, role: str) -> bool:
+    """Was the mail ever seen in a folder of another role?"""
+    query = (
+        select(delivery.c.id)
+        .join(folder, folder.c.id == delivery.c.folder_id)
+        .where(delivery.c.mail_id == mail_id, folder.c.role != role)
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def set_mark(tx: Connection, delivery_id: int, mark: str) -> None:
+    """What is still to be done about this delivery, or "done"."""
+    tx.execute(update(delivery).where(delivery.c.id == delivery_id).values(mark=mark))
+
+
 def states(tx: Connection, at: Folder) -> dict[int, tuple[str, int | None]]:
     """uid -> (state, mail id) of the whole epoch, for reconciling."""
     query = select(delivery.c.uid, delivery.c.state, delivery.c.mail_id).where(
@@ -250,6 +330,8 @@ def tally(tx: Connection, at: Folder) -> dict[str, int]:
 
 
 def oldest_unfinished(tx: Connection) -> datetime | None:
-    """When the oldest mail that is seen but not stored was first seen."""
-    query = select(func.min(case((delivery.c.state == "seen", delivery.c.first_seen))))
+    """When the oldest mail that is seen but not stored was first seen. People remove folders of corrections, mail and
+    all: what lay there waits for nothing."""
+    lasting = select(folder.c.id).where(folder.c.role != "corrections")
+    query = select(func.min(delivery.c.first_seen)).where(delivery.c.state == "seen", delivery.c.folder_id.in_(lasting))
     return tx.execute(query).scalar()

@@ -89,10 +89,10 @@ def waiting(tx: Connection, limit: int, *, after: tuple[datetime, int] | None = 
     return [Waiting(*row) for row in tx.execute(query)]
 
 
-def count_attempt(tx: Connection, ids: Sequence[int]) -> None:
+def count_attempt(tx: Connection, ids: Sequence[int], by: int = 1) -> None:
     """Committed before the mail is read: a mail that kills its reader is counted."""
     if ids:
-        tx.execute(update(mail).where(mail.c.id.in_(ids)).values(attempts=mail.c.attempts + 1))
+        tx.execute(update(mail).where(mail.c.id.in_(ids)).values(attempts=mail.c.attempts + by))
 
 
 def still_stored(tx: Connection, ids: Iterable[int]) -> set[int]:
@@ -101,16 +101,24 @@ def still_stored(tx: Connection, ids: Iterable[int]) -> set[int]:
     return set(tx.execute(query).scalars())
 
 
+# Statements that run for every mail are built once: building one anew costs three times its execution.
+_BY_KEY = select(mail.c.id).where(mail.c.logical_key == bindparam("of"), mail.c.duplicate_of.is_(None))
+_SAME_ID = select(mail.c.id).where(mail.c.message_id == bindparam("of"), mail.c.id != bindparam("but")).limit(1)
+_JUDGED = update(mail).where(mail.c.id == bindparam("row"))
+_FIRST = (
+    select(mail.c.mailbox, mail.c.folder, mail.c.message_id)
+    .where(mail.c.case_id == bindparam("of")).order_by(mail.c.effective_at, mail.c.id).limit(1)
+)  # fmt: skip
+
+
 def by_logical_key(tx: Connection, key: str) -> int | None:
     """The mail that carries this logical key, if any."""
-    query = select(mail.c.id).where(mail.c.logical_key == key, mail.c.duplicate_of.is_(None))
-    return tx.execute(query).scalar()
+    return tx.execute(_BY_KEY, {"of": key}).scalar()
 
 
 def message_id_known(tx: Connection, message_id: str, but: int) -> bool:
     """Whether another mail with other content came under this Message-ID."""
-    query = select(mail.c.id).where(mail.c.message_id == message_id, mail.c.id != but).limit(1)
-    return tx.execute(query).first() is not None
+    return tx.execute(_SAME_ID, {"of": message_id, "but": but}).first() is not None
 
 
 def duplicate(tx: Connection, mail_id: int, of: int, now: datetime) -> None:
@@ -131,7 +139,7 @@ def duplicate(tx: Connection, mail_id: int, of: int, now: datetime) -> None:
 
 def judged(tx: Connection, mail_id: int, values: Mapping[str, Any]) -> None:
     """Write what became of the mail; `values` are columns of the mail table."""
-    tx.execute(update(mail).where(mail.c.id == mail_id).values(**values))
+    tx.execute(_JUDGED, {**values, "row": mail_id})
 
 
 def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, list[int]]:
@@ -170,6 +178,12 @@ def of_case(tx: Connection, case_id: int) -> list[dict[str, Any]]:
     """The mails of a case, oldest first."""
     query = select(mail).where(mail.c.case_id == case_id).order_by(mail.c.effective_at, mail.c.id)
     return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def first_of_case(tx: Connection, case_id: int) -> tuple[str, str, str] | None:
+    """(mailbox, folder, Message-ID) of the oldest mail of a case."""
+    row = tx.execute(_FIRST, {"of": case_id}).first()
+    return None if row is None else (row.mailbox or "", row.folder or "", row.message_id or "")
 
 
 def move_to_case(tx: Connection, old: int, new: int) -> None:

@@ -6,24 +6,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from triage.world.schema import outbox
+
+# Built once, since they run for every mail.
+_WITH_KEY = select(outbox.c.id).where(outbox.c.key == bindparam("of"))
+_PUT = insert(outbox)
 
 
 def put(tx: Connection, row: dict[str, Any]) -> bool:
     """Add one message; False where its key is there already (then nothing changes)."""
-    if tx.execute(select(outbox.c.id).where(outbox.c.key == row["key"])).first():
+    if tx.execute(_WITH_KEY, {"of": row["key"]}).first():
         return False
-    tx.execute(insert(outbox).values(attempts=0, **row))
+    tx.execute(_PUT, {"attempts": 0, **row})
     return True
 
 
-def due(tx: Connection, now: datetime, limit: int) -> list[dict[str, Any]]:
-    """What may leave now, oldest first."""
+def due(tx: Connection, now: datetime, limit: int, *, channels: bool | None = None) -> list[dict[str, Any]]:
+    """What may leave now, oldest first; with `channels` only what goes to channels, or only mail."""
     query = (
         select(outbox).where(outbox.c.state == "pending", outbox.c.not_before <= now).order_by(outbox.c.id).limit(limit)
     )
+    if channels is not None:
+        to_channel = outbox.c.recipient.like("channel:%")
+        query = query.where(to_channel if channels else ~to_channel)
     return [dict(row._mapping) for row in tx.execute(query)]
 
 
@@ -66,6 +73,21 @@ def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, int]:
     return {row.message_id: row.case_id for row in tx.execute(query)}
 
 
+def with_message_ids(tx: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Our own notices with these Message-IDs."""
+    if not ids:
+        return []
+    return [dict(row._mapping) for row in tx.execute(select(outbox).where(outbox.c.message_id.in_(ids)))]
+
+
+def written_since(tx: Connection, kind: str, recipient: str, since: datetime) -> int:
+    """How many of a kind were written to one address after that moment."""
+    query = select(func.count()).where(
+        outbox.c.kind == kind, outbox.c.recipient == recipient, outbox.c.created_at > since
+    )
+    return int(tx.execute(query).scalar_one())
+
+
 def kinds_of(tx: Connection, ids: Sequence[str]) -> set[str]:
     """What kinds of notices of ours these Message-IDs are."""
     if not ids:
@@ -79,6 +101,11 @@ def listing(tx: Connection, limit: int, *, case_id: int | None = None) -> list[d
     if case_id is not None:
         query = query.where(outbox.c.case_id == case_id)
     return [dict(row._mapping) for row in tx.execute(query)][::-1]
+
+
+def get(tx: Connection, number: int) -> list[dict[str, Any]]:
+    """The entry of that number, if there is one."""
+    return [dict(row._mapping) for row in tx.execute(select(outbox).where(outbox.c.id == number))]
 
 
 def cases_told(tx: Connection, kind: str) -> set[int]:

@@ -8,7 +8,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, delete, func, insert, or_, select, type_coerce, update
 
-from triage.world.schema import blob, case_key, cases, correction, delivery, event, forgotten, mail, outbox
+from triage.world.schema import (
+    blob,
+    case_key,
+    cases,
+    correction,
+    correction_request,
+    delivery,
+    event,
+    forgotten,
+    mail,
+    outbox,
+)
 from triage.world.store.cases import OPEN
 
 AT_ONCE = 500
@@ -67,6 +78,7 @@ def empty_mails(tx: Connection, ids: Iterable[int], values: Mapping[int, Mapping
             tx.execute(update(mail).where(mail.c.id == mail_id).values(**values[mail_id]))
         tx.execute(update(delivery).where(delivery.c.mail_id.in_(some)).values(last_error=None))
         tx.execute(delete(correction).where(correction.c.mail_id.in_(some)))
+        tx.execute(delete(correction_request).where(correction_request.c.mail_id.in_(some)))
         shas = select(mail.c.sha256).where(mail.c.id.in_(some))
         tx.execute(
             update(blob)
@@ -105,7 +117,7 @@ def copies_of_forgotten(tx: Connection) -> set[int]:
 def events_about(
     tx: Connection, case_ids: Iterable[int], mail_ids: Iterable[int], address: str
 ) -> list[dict[str, Any]]:
-    """Every event of these cases or mails, and every other one that names the address."""
+    """Every event of these cases or mails, what a merge took over from these cases, and whatever names the address."""
     found: dict[int, dict[str, Any]] = {}
 
     def keep(condition: ColumnElement[bool]) -> None:
@@ -115,10 +127,17 @@ def events_about(
         keep(event.c.case_id.in_(some))
     for some in _chunks(mail_ids):
         keep(event.c.mail_id.in_(some))
+    twins = set(case_ids)
+    took_over = [row for row in tx.execute(select(event).where(event.c.kind == "absorbed")) if _twin(row.data) in twins]
+    found.update({row.id: dict(row._mapping) for row in took_over})
     if address:
         text = func.lower(type_coerce(event.c.data, Text))
         keep(text.contains(address, autoescape=True) | (func.lower(event.c.actor) == address))
     return list(found.values())
+
+
+def _twin(data: Mapping[str, Any]) -> int:
+    return int(data["case_id"])
 
 
 def rewrite_event(tx: Connection, event_id: int, data: Mapping[str, Any], actor: str) -> None:
@@ -152,10 +171,17 @@ def rewrite_notice(tx: Connection, row_id: int, values: Mapping[str, Any]) -> No
     tx.execute(update(outbox).where(outbox.c.id == row_id).values(**values))
 
 
-def forget_keys(tx: Connection, case_ids: Iterable[int], address: str) -> None:
-    """Nothing leads from an address, an order number or a token to these cases any more."""
+def forget_keys(tx: Connection, case_ids: Iterable[int], mail_ids: Iterable[int], address: str) -> None:
+    """Nothing leads from an address, an order number or a token to these cases any more.
+
+    Where one of these mails lies on somebody else's case, the addresses that customers stated there go too: nothing
+    tells which mail named them.
+    """
     for some in _chunks(case_ids):
         tx.execute(delete(case_key).where(case_key.c.case_id.in_(some)))
+    for some in _chunks(mail_ids):
+        held = select(mail.c.case_id).where(mail.c.id.in_(some), mail.c.case_id.is_not(None))
+        tx.execute(delete(case_key).where(case_key.c.kind == "stated", case_key.c.case_id.in_(held)))
     if address:
         tx.execute(delete(case_key).where(func.lower(case_key.c.value) == address))
 

@@ -6,18 +6,28 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from triage.world.schema import config_version, correction, counter, run
+
+_NEXT = (
+    update(counter)
+    .where(counter.c.name == bindparam("of"))
+    .values(value=counter.c.value + 1)
+    .returning(counter.c.value)
+)
+
+
+BROKEN_OFF = "did not reach its end"  # the error of a run that ended by no reason of ours
 
 
 def next_number(tx: Connection, name: str) -> int:
     """The next value of a counter; the row is locked until the transaction ends, so no number is given twice."""
-    done = tx.execute(update(counter).where(counter.c.name == name).values(value=counter.c.value + 1))
-    if done.rowcount == 0:
+    value = tx.execute(_NEXT, {"of": name}).scalar()
+    if value is None:
         tx.execute(insert(counter).values(name=name, value=1))
         return 1
-    return int(tx.execute(select(counter.c.value).where(counter.c.name == name)).scalar_one())
+    return int(value)
 
 
 def start_run(tx: Connection, kind: str, now: datetime, mailbox: str | None = None) -> int:
@@ -36,6 +46,11 @@ def end_run(tx: Connection, run_id: int, now: datetime, counts: Mapping[str, Any
 def last_runs(tx: Connection, limit: int) -> list[dict[str, Any]]:
     """The newest runs, newest first."""
     return [dict(row._mapping) for row in tx.execute(select(run).order_by(run.c.id.desc()).limit(limit))]
+
+
+def runs_since(tx: Connection, since: datetime) -> list[dict[str, Any]]:
+    """Runs that began after that moment, oldest first."""
+    return [dict(row._mapping) for row in tx.execute(select(run).where(run.c.started_at >= since).order_by(run.c.id))]
 
 
 def note_run(tx: Connection, kind: str, now: datetime, counts: Mapping[str, Any]) -> None:

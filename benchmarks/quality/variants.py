@@ -1,0 +1,162 @@
+"""Which setting of the trainer would serve a set better: one change at a time, cross-validated on the training part.
+
+Same features, same folds, one fit a fold on the fold's own vocabulary, as `triage.learn.train` makes its out-of-fold
+margins; only the type head (of a ranking: the one question), and no calibration, which does not move accuracy or order.
+`Chosen` is the trainer with the best of a few settings for a set, to see what such a choice would be worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from benchmarks.quality import metrics
+from benchmarks.quality.anchors import FOLDS, LETTERS, Fitted, folds
+from benchmarks.quality.metrics import FloatArray, IntArray
+from benchmarks.quality.ours import Ours
+from benchmarks.quality.sets import OTHER, URGENT, Part, PublicSet
+from triage.judge.features import Analysis, analyse
+from triage.learn import train, vocabulary
+
+_ENOUGH = 4_000  # texts a comparison is made on: more would take hours and change no choice
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The shipped settings with some numbers changed. `svc`: linear support vectors with this C."""
+
+    name: str
+    share: Mapping[str, float] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
+    strength: float | None = None
+    svc: float | None = None
+
+
+SHIPPED = Variant("as shipped")
+VARIANTS: tuple[Variant, ...] = (
+    SHIPPED,
+    Variant("C 3", strength=3.0),
+    Variant("C 30", strength=30.0),
+    Variant("words only", share={"concept": 0.0, "letters": 0.0, "meaning": 0.0}),
+    Variant("no letters", share={"letters": 0.0}),
+    Variant("letters at 1.0", share={"letters": 1.0}),
+    Variant("no concepts", share={"concept": 0.0}),
+    Variant("no meanings", share={"meaning": 0.0}),
+    Variant("words and letters", share={"concept": 0.0, "meaning": 0.0}),
+    Variant("words from one text on", least={"word": 1}, most={"word": 200_000}),
+    Variant("letters from two texts on", least={"letters": 2}, most={"letters": 200_000}),
+    Variant("words at 2.0", share={"word": 2.0}),
+    Variant("concepts at 0.5, meanings at 0.35", share={"concept": 0.5, "meaning": 0.35}),
+    Variant("words and letters, letters at 1.0", share={"concept": 0.0, "meaning": 0.0, "letters": 1.0}),
+    Variant("words and letters, C 30", strength=30.0, share={"concept": 0.0, "meaning": 0.0}),
+    Variant("support vectors, C 0.3", svc=0.3),
+    Variant("support vectors, C 0.1", svc=0.1),
+    Variant("support vectors, C 0.3, without concepts and meanings", svc=0.3, share={"concept": 0.0, "meaning": 0.0}),
+)
+
+
+#: what the choice is made from: the settings that ship, and those without the knowledge of language they bring along
+CHOICE: tuple[Variant, ...] = tuple(
+    one for one in VARIANTS if one.name in ("as shipped", "no concepts", "no meanings", "words and letters")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The trainer with that of the settings `CHOICE` which does best on the training part, cross-validated there."""
+
+    name: str = "ours, weights chosen on the training part"
+    kind: str = LETTERS
+
+    def fit(self, part: Part, seed: int) -> Fitted:
+        return Ours(settings=settings(self.choose(part, seed), len(part.texts))).fit(part, seed)
+
+    def choose(self, part: Part, seed: int) -> Variant:
+        """The first of the best by accuracy (of a ranking: average precision)."""
+        some = _some(part)
+        truth, analyses = _places(some), [analyse("", text, "en") for text in some.texts]
+
+        def worth(variant: Variant) -> float:
+            told = margins(analyses, truth, variant, seed)
+            ranking = set(some.labels) == {OTHER, URGENT}
+            return (
+                metrics.average_precision(told[:, 1], truth == 1)
+                if ranking
+                else float((told.argmax(axis=1) == truth).mean())
+            )
+
+        return max(CHOICE, key=worth)
+
+
+def settings(variant: Variant, texts: int) -> train.Settings:
+    """The settings that ship for so many texts with the numbers of the variant. Support vectors are none of them."""
+    plain = train.Settings.for_size(texts)
+    return replace(
+        plain,
+        share={**plain.share, **variant.share},
+        least={**plain.least, **variant.least},
+        most={**plain.most, **variant.most},
+        strength=variant.strength or plain.strength,
+    )
+
+
+def compare(given: PublicSet, variants: Sequence[Variant] = VARIANTS, seed: int = 1) -> dict[str, dict[str, Any]]:
+    """Variant -> accuracy (of a ranking: average precision) with its interval, and the paired difference to what ships."""
+    part = _some(given.train)
+    truth, analyses = _places(part), [analyse("", text, "en") for text in part.texts]
+    shipped = margins(analyses, truth, SHIPPED, seed)
+    found: dict[str, dict[str, Any]] = {}
+    for variant in variants:
+        told = shipped if variant == SHIPPED else margins(analyses, truth, variant, seed)
+        found[variant.name] = {**_judged(told, shipped, truth, ranking=given.ranking), "texts": len(part.texts)}
+        print(f"    {variant.name}: {found[variant.name]}", flush=True)
+    return found
+
+
+def margins(analyses: Sequence[Analysis], truth: IntArray, variant: Variant, seed: int) -> FloatArray:
+    """(texts, classes) out-of-fold margins."""
+    plain = train.Settings()
+    share = {kind: loud for kind, loud in {**plain.share, **variant.share}.items() if loud}
+    least, most = {**plain.least, **variant.least}, {**plain.most, **variant.most}
+    ranking = int(truth.max()) == 1
+    found = np.full((len(analyses), int(truth.max()) + 1), -30.0)
+    for known, unseen in folds(len(analyses), seed, FOLDS):
+        features = vocabulary.choose([analyses[i] for i in known], share, least, most)
+        rows: sparse.csr_matrix = features.rows(analyses)
+        weight = "balanced" if ranking else None
+        estimator = (
+            LogisticRegression(C=variant.strength or plain.strength, class_weight=weight, max_iter=300)
+            if variant.svc is None
+            else LinearSVC(C=variant.svc, class_weight=weight, random_state=seed, tol=1e-2)
+        )
+        told = estimator.fit(rows[known], truth[known]).decision_function(rows[unseen])
+        told = np.column_stack([-told, told]) if told.ndim == 1 else told
+        found[np.ix_(unseen, estimator.classes_)] = told
+    return found
+
+
+def _some(part: Part) -> Part:
+    step = -(-len(part.texts) // _ENOUGH)
+    return part.at(range(0, len(part.texts), step))
+
+
+def _places(part: Part) -> IntArray:
+    classes = sorted(set(part.labels))
+    return np.array([classes.index(label) for label in part.labels], dtype=np.intp)
+
+
+def _judged(told: FloatArray, shipped: FloatArray, truth: IntArray, *, ranking: bool) -> dict[str, Any]:
+    if ranking:
+        figures = metrics.of_ranking(1 / (1 + np.exp(-told[:, 1])), truth == 1)
+        apart = metrics.ranking_difference(told[:, 1], shipped[:, 1], truth == 1)
+        return {"average_precision": figures["average_precision"], "against_shipped": apart.as_json()}
+    right, before = told.argmax(axis=1) == truth, shipped.argmax(axis=1) == truth
+    apart = metrics.difference(right, before)
+    return {"accuracy": metrics.of_choice(told, truth)["accuracy"], "against_shipped": apart.as_json()}

@@ -1,0 +1,178 @@
+"""A faster way gives what the plain way gives: each shortcut beside the long way round, over mail and made-up text."""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triage.casework import card
+from triage.demo.mails import samples
+from triage.mail import message, redact
+from triage.world.store import cases
+from triage.world.store.database import Database
+
+NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+MAIL = Path(__file__).resolve().parent / "mail"
+
+
+@cache
+def texts() -> tuple[str, ...]:
+    """Subjects and texts of the sample mails and of the test mails, whole and line by line."""
+    raws = [sample.raw for sample in samples()] + [path.read_bytes() for path in sorted(MAIL.glob("*.eml"))]
+    whole = [text for raw in raws for mail in [message.parse(raw)] for text in (mail.subject, mail.text[:4000])]
+    return (*whole, *(line for text in whole for line in text.split("\n")[:30]))
+
+
+def test_a_body_that_is_canonical_already_is_left_as_it_is() -> None:
+    for length in range(8):
+        for letters in product((b"\r", b"\n", b"a"), repeat=length):  # 3 + 9 + ... + 3^7, so 3,279 bodies in all
+            body = b"".join(letters)
+            plain = body.replace(b"\r\n", b"\n").rstrip(b"\n").replace(b"\n", b"\r\n")  # RFC 6376 3.4.3
+            assert message._canonical(body) == plain, body
+
+
+def _redacted(plain: str) -> str:
+    """Every pattern, whatever the text holds."""
+    out = redact._SECRET.sub(redact._secret, redact._EMAIL.sub("[email]", plain))
+    out = redact._IBAN.sub(redact._iban, out)
+    out = redact._CUED_ID.sub(lambda m: f"{m['cue']}{m['gap']}[id]", out)
+    for pattern, holds in redact._NATIONAL:
+        out = redact._replaced(pattern, holds, "[id]", out)
+    out = redact._replaced(redact._CARD, lambda written: redact._luhn(redact._digits(written)), "[card]", out)
+    return redact._POSTCODE.sub("[postcode]", redact._STREET.sub("[address]", redact._NUMBERS.sub(redact._number, out)))
+
+
+def test_text_without_a_digit_is_redacted_as_if_every_pattern_had_been_tried() -> None:
+    assert len(texts()) > 1000
+    for text in texts():
+        assert redact.text(text) == _redacted(text), text
+        bare = "".join(c for c in text if not c.isdigit())
+        assert redact.text(bare) == _redacted(bare), bare
+
+
+def _one_line(text: str, longest: int) -> str:
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in text[: 4 * longest])
+    flat = " ".join(kept.split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 3].rstrip()}..."
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_a_line_for_people_is_made_the_same_way_whether_printable_or_not(text: str) -> None:
+    assert card.one_line(text, 12) == _one_line(text, 12)
+
+
+def test_every_character_is_treated_alike_by_the_short_way() -> None:
+    for code in range(0x110000):
+        letter = f"a{chr(code)}b"
+        if letter.isprintable():
+            assert unicodedata.category(letter[1]) not in ("Cc", "Cf", "Zl", "Zp", "Cs"), hex(code)
+
+
+def _row(number: int, **more: Any) -> dict[str, Any]:
+    return {
+        "number": f"C-{number}", "version": 0, "status": "open", "mailbox": "m", "customer": "", "owner": "",
+        "disposition": "complaint", "urgency": 0, "policy": "", "review": False, "step": 0, "received_at": NOW,
+        "opened_at": NOW, "config_version": "", **more,
+    }  # fmt: skip
+
+
+def _counted(database: Database) -> Iterator[tuple[dict[str, int], dict[str, datetime]]]:
+    with database.read() as tx:
+        yield dict(cases.open_counts(tx)), dict(cases.last_assigned(tx))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_load_kept_within_a_transaction_is_the_load_a_new_one_counts(database: Database, seed: int) -> None:
+    """Cases are opened, given an owner, handed on, closed and opened again, in random order; the load is asked for now
+    and then, so that it is sometimes counted and sometimes kept."""
+    draw = random.Random(seed)
+    known: dict[int, tuple[str, bool]] = {}
+    number = 0
+    for _ in range(6):
+        with database.write() as tx:
+            for _ in range(15):
+                if draw.random() < 0.4:
+                    cases.open_counts(tx)
+                if not known or draw.random() < 0.5:
+                    number += 1
+                    opened = NOW + timedelta(minutes=draw.randrange(1000))
+                    case_id, was = cases.create(tx, _row(number, opened_at=opened)), ("", True)
+                else:
+                    case_id = draw.choice(list(known))
+                    was, opened = known[case_id], NOW + timedelta(minutes=draw.randrange(1000))
+                owner = draw.choice(["ann", "ben", was[0] or "ann"])
+                status = draw.choice(["open", "on_hold", "closed"])
+                values = {"owner": owner, "status": status, "opened_at": opened}
+                # a case keeps its opening moment; what changes is who has it and whether it is open
+                if was[0]:
+                    values["opened_at"] = cases.by_ids(tx, [case_id])[case_id]["opened_at"]
+                cases.save(tx, case_id, 0, values, was if draw.random() < 0.9 else None)
+                known[case_id] = (owner, status != "closed")
+            kept = {o: n for o, n in cases.open_counts(tx).items() if n}, dict(cases.last_assigned(tx))
+            rows = cases.rows(tx, everything=True)
+        assert kept[0] == dict(Counter(owner for owner, is_open in known.values() if is_open))
+        assert kept[1] == {
+            owner: max(row["opened_at"] for row in rows if row["owner"] == owner)
+            for owner in {r["owner"] for r in rows}
+        }
+        for fresh, latest in _counted(database):
+            assert (kept[0], kept[1]) == (fresh, latest)
+
+
+def test_what_fails_apart_is_undone_alone(database: Database) -> None:
+    with database.write() as tx:
+        cases.create(tx, _row(1))
+        assert cases.open_counts(tx) == {"": 1}
+        with pytest.raises(LookupError), database.apart(tx):
+            cases.create(tx, _row(2))
+            raise LookupError
+        cases.count_anew(tx)
+        assert cases.open_counts(tx) == {"": 1}
+        with database.apart(tx):
+            cases.create(tx, _row(3))
+    with database.read() as tx:
+        assert [row["number"] for row in cases.rows(tx, everything=True)] == ["C-1", "C-3"]
+
+
+def test_the_owner_of_a_customer_is_the_last_of_the_queue(database: Database) -> None:
+    with database.write() as tx:
+        for number, (urgency, due, status) in enumerate(
+            [
+                (3, None, "open"),
+                (1, NOW, "open"),
+                (1, NOW + timedelta(hours=2), "on_hold"),
+                (0, None, "closed"),
+                (2, None, "open"),
+            ]
+        ):
+            row = _row(
+                number, urgency=urgency, next_due_at=due, status=status, customer="a@example.com", owner=f"o{number}"
+            )
+            cases.create(tx, row)
+        queue = cases.rows(tx, everything=False, where={"customer": "a@example.com"})
+        assert cases.owner_of_customer(tx, "a@example.com") == queue[-1]["owner"] == "o2"
+        cases.save(tx, queue[-1]["id"], 0, {"next_due_at": None})
+        queue = cases.rows(tx, everything=False, where={"customer": "a@example.com"})
+        assert cases.owner_of_customer(tx, "a@example.com") == queue[-1]["owner"] == "o2"
+        assert cases.owner_of_customer(tx, "b@example.com") is None
+
+
+def test_known_keys_are_left_alone(database: Database) -> None:
+    with database.write() as tx:
+        one, two = cases.create(tx, _row(1)), cases.create(tx, _row(2))
+        cases.add_keys(tx, one, [("order", "A1"), ("order", "A1"), ("address", "a@example.com")])
+        cases.add_keys(tx, one, [("order", "A1"), ("order", "B2")])
+        cases.add_keys(tx, two, [("order", "A1")])
+        assert cases.with_key(tx, "order", ["A1", "B2"]) == {"A1": [one, two], "B2": [one]}
