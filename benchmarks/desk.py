@@ -54,7 +54,9 @@ def furnish(
         folders={"intake": [folder], "sent": None}, notices="off", **more,
     )  # fmt: skip
     judging = Path(into) / "config" / "judging.yaml"
-    judging.write_text(judging.read_text(encoding="utf-8").replace("sentences: true", "sentences: false"), encoding="utf-8")
+    judging.write_text(
+        judging.read_text(encoding="utf-8").replace("sentences: true", "sentences: false"), encoding="utf-8"
+    )
     register = Database(f"sqlite:///{into}/data/triage.db")
     migrate(register)
     register.close()

@@ -174,17 +174,30 @@ def small() -> sets.PublicSet:
 
 @pytest.fixture(scope="module")
 def measured(small: sets.PublicSet) -> tuple[dict[str, Any], dict[str, Any]]:
-    return measure.measure(small, measure.contenders(sentences=False), opening=True)
+    return measure.measure(small, measure.contenders(small, sentences=False), opening=True)
 
 
 def test_everybody_but_the_commonest_class_learns_topics_that_words_tell(
     measured: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     rows = measured[1]["rows"]
-    assert set(rows) == {*(anchor.name for anchor in anchors.ANCHORS), "ours", variants.Chosen().name}
+    assert set(rows) == {*(anchor.name for anchor in anchors.ANCHORS), "ours", "ours, " + variants.PROPOSED.name}
     assert all(row["accuracy"][0] > 0.9 for name, row in rows.items() if name != "commonest class")
     assert rows["commonest class"]["accuracy"][0] < 0.5
-    assert measured[1]["best_anchor"] in rows and list(measured[1]["against_best"]) == ["ours", variants.Chosen().name]
+    assert measured[1]["best_anchor"] in rows and list(measured[1]["against_best"]) == [
+        "ours",
+        "ours, " + variants.PROPOSED.name,
+    ]
+
+
+def test_sentences_are_read_where_the_encoder_is_installed_and_the_set_is_light(
+    small: sets.PublicSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "available", lambda: True)
+    assert measure.contenders(small)[-1].name == "ours + sentences"
+    assert "ours + sentences" not in [rival.name for rival in measure.contenders(small, sentences=False)]
+    monkeypatch.setattr(measure, "_LIGHT", 3 * 150 - 1)  # three classes, 150 texts
+    assert "ours + sentences" not in [rival.name for rival in measure.contenders(small)]
 
 
 def test_what_is_said_of_a_text_adds_up_to_one(small: sets.PublicSet) -> None:
@@ -240,7 +253,7 @@ def test_a_mail_is_encoded_once_while_it_is_remembered(monkeypatch: pytest.Monke
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "contenders", lambda sentences=True: (anchors.ANCHORS[0], anchors.ANCHORS[4]))
+    monkeypatch.setattr(measure, "contenders", lambda given, sentences=True: (anchors.ANCHORS[0], anchors.ANCHORS[4]))
     monkeypatch.setattr(
         measure, "control", lambda public: {"accuracy": [0.3, 0.2, 0.4], "chance": 0.35, "at_chance": True}
     )

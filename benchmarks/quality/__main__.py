@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 def _measured(public: sets.PublicSet, given: argparse.Namespace) -> dict[str, Any]:
     if given.variants:
         return {"variants": variants.compare(public)}
-    rivals = measure.contenders(sentences=not given.without_sentences)
+    rivals = measure.contenders(public, sentences=not given.without_sentences)
     with remembering():
         one, opened = measure.measure(public, rivals, opening=bool(given.open_test))
     one["control"] = measure.control(public)

@@ -7,9 +7,9 @@ are one question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,12 @@ _LEVEL = {OTHER: Urgency.LOW, URGENT: Urgency.CRITICAL}
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The trainer with the settings it ships for data of this size, or with `settings`."""
+    """The trainer with the settings it ships for data of this size; `share` and `folds` change them where given."""
 
     name: str = "ours"
     semantic: bool = False
-    settings: train.Settings | None = None
+    share: Mapping[str, float] = field(default_factory=dict)  # kind of feature -> how loudly it speaks
+    folds: int | None = None
 
     @property
     def kind(self) -> str:
@@ -42,7 +43,8 @@ class Ours:
 
     def fit(self, part: Part, seed: int) -> Fitted:
         ranking = set(part.labels) <= set(_LEVEL)
-        settings = self.settings or train.Settings.for_size(len(part.texts), semantic=self.semantic)
+        plain = train.Settings.for_size(len(part.texts), semantic=self.semantic)
+        settings = replace(plain, share={**plain.share, **self.share}, folds=self.folds or plain.folds)
         trained = train.fit(examples(part), seed, settings=settings)
         labels = sorted(set(part.labels))
         told = [one for one in trained.unseen if one is not None]

@@ -45,7 +45,8 @@ def tune(
 def worth(examples: Sequence[Example], decided: Sequence[Judged]) -> float:
     """Urgency right or acceptable, and flags right, less what it costs to miss the limits the project promises.
 
-    The limits: urgent sent below in at most 5 %, critical found in 97 %, normal raised in at most 15 %.
+    The limits: urgent sent below in at most 5 % (beyond that it counts double: nobody looks at what is missed), critical found
+    in 97 %, normal raised in at most 15 %.
     """
     right = n = urgent = missed = critical = found = calm = raised = 0
     hit = wrong = lacking = 0
@@ -66,8 +67,8 @@ def worth(examples: Sequence[Example], decided: Sequence[Judged]) -> float:
     if not n:
         return 0.0
     flags = 2 * hit / max(2 * hit + wrong + lacking, 1)
-    cost = max(0.0, missed / max(urgent, 1) - 0.05) + max(0.0, raised / max(calm, 1) - 0.15)
-    cost += 0.5 * max(0.0, 0.97 - found / max(critical, 1))
+    cost = 2 * max(0.0, missed / max(urgent, 1) - 0.05) + max(0.0, raised / max(calm, 1) - 0.15)
+    cost += max(0.0, 0.97 - found / max(critical, 1))
     return right / n + 0.5 * flags - cost
 
 
