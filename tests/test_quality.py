@@ -227,9 +227,22 @@ def test_an_urgent_text_is_found_by_the_one_question_of_the_urgency_head() -> No
 
 
 def test_settings_are_compared_to_what_ships(small: sets.PublicSet) -> None:
-    found = variants.compare(small, (variants.SHIPPED, variants.Variant("words only", share={"meaning": 0.0})))
+    tried = (variants.SHIPPED, variants.Variant("words only", share={"meaning": 0.0}))
+    found = variants.compare(small.train, tried)
     assert found["as shipped"]["against_shipped"] == [0.0, 0.0, 0.0]
     assert found["words only"]["accuracy"][0] > 0.9
+
+
+def test_what_one_collection_alone_says_does_not_help_with_another() -> None:
+    """The label stands in the text, as a word that each collection has of its own: seen in folds, unseen by source."""
+    labels = ("a", "b") * 40
+    sources = tuple("one" if place < 40 else "two" for place in range(80))
+    spoken = tuple(f"{source}{label} said {label}{source}" for label, source in zip(labels, sources, strict=True))
+    part = Part(spoken, labels, sources)
+    plain = (variants.Variant("words alone", share={"concept": 0.0, "letters": 0.0, "meaning": 0.0}),)
+    assert variants.compare(part, plain)["words alone"]["accuracy"][0] == 1.0
+    assert variants.compare(part, plain, by_source=True)["words alone"]["accuracy"][0] <= 0.5
+    assert [len(known) for known, _ in variants.sources(part)] == [40, 40]
 
 
 def test_a_mail_is_encoded_once_while_it_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from triage.errors import ConfigInvalid, NotFound, SendRefused
 from triage.judge.urgency import Thresholds
 from triage.mail.screen import Ours
-from triage.world import channels, clock, config, inbox, mailer, settings, signin
+from triage.world import accounts, channels, clock, config, inbox, mailer, settings, signin
 from triage.world.config import Config, MailboxPart, ServerPart
 from triage.world.reader import Reader
 from triage.world.settings import Settings
@@ -158,6 +158,7 @@ class Desk(Judge):
     database: Database
     reached: Callable[[str], None] = field(default=lambda step: None)
     reader: Reader = field(default_factory=Reader)
+    _sign_ins: dict[str, signin.SignIn] = field(default_factory=dict, init=False, repr=False)
     refused: ConfigInvalid | None = None  # the config files as they are now are not those that run
 
     def __post_init__(self) -> None:
@@ -197,13 +198,21 @@ class Desk(Judge):
             return False
         return int(pid) == os.getpid() and owner != self.identity  # an earlier desk of this very process
 
+    def _sign_in(self, part: MailboxPart) -> signin.SignIn:
+        """Kept for the life of the desk, and with it a token that is still good."""
+        found = self._sign_ins.get(part.name) or accounts.sign_in(part, part.name, self.settings.data, self.now)
+        if found is None:
+            raise NotFound(f"Nothing says how {part.name} signs in.", fix="Add password or oauth to mailboxes.yaml.")
+        self._sign_ins[part.name] = found
+        return found
+
     @contextmanager
     def inbox(self, mailbox: Mailbox) -> Iterator[inbox.Inbox]:
         """A signed-in connection to the mailbox's server."""
         part = mailbox.part
         account = inbox.MailboxAccount(
             name=part.name, host=part.host, port=part.port, tls=Tls(part.tls), user=part.user,
-            sign_in=signin.Password(lambda: settings.secret_of(part.password, part.user).reveal()),
+            sign_in=self._sign_in(part),
             ca_file=Path(part.ca_file) if part.ca_file else None,
             limits=inbox.Limits(
                 batch_mails=part.limits.batch_messages, batch_octets=part.limits.batch_bytes,
@@ -218,7 +227,7 @@ class Desk(Judge):
         part = self.config.notices.smtp
         if part is None:
             raise NotFound("No SMTP server is configured.", fix="Add `smtp` to config/notices.yaml.")
-        return mailer.open(smtp_account(part))
+        return mailer.open(smtp_account(part, self.settings, self.now))
 
     def channel(self, name: str) -> channels.Channel:
         """A channel beside mail. Raises SendRefused where it left the config, SecretMissing."""
@@ -237,14 +246,11 @@ class Desk(Judge):
         self.database.close()
 
 
-def smtp_account(part: ServerPart) -> mailer.SmtpAccount:
+def smtp_account(part: ServerPart, found: Settings, now: Callable[[], datetime]) -> mailer.SmtpAccount:
     """The SMTP server of config/notices.yaml."""
-    password = part.password
-    sign_in = None
-    if part.user and password is not None:
-        sign_in = signin.Password(lambda: settings.secret_of(password, part.user or "").reveal())
     return mailer.SmtpAccount(
-        name="notices", host=part.host, port=part.port, tls=Tls(part.tls), user=part.user or "", sign_in=sign_in,
+        name="notices", host=part.host, port=part.port, tls=Tls(part.tls), user=part.user or "",
+        sign_in=accounts.sign_in(part, "smtp", found.data, now),
         ca_file=Path(part.ca_file) if part.ca_file else None,
     )  # fmt: skip
 

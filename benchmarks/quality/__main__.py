@@ -24,6 +24,9 @@ def main(arguments: Sequence[str]) -> int:
     """0 where everything asked for was measured, or nothing was given to measure on; 1 where something was refused, is
     missing, or the control is above chance."""
     given = _parser().parse_args(arguments)
+    if given.report:
+        page.write(_read(given.results), given.page)
+        return 0
     if given.data is None or not str(given.data).strip(". "):
         print(SKIPPED)
         return 0
@@ -54,7 +57,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _measured(public: sets.PublicSet, given: argparse.Namespace) -> dict[str, Any]:
     if given.variants:
-        return {"variants": variants.compare(public)}
+        tried = {"variants": variants.compare(public.train)}
+        if public.train.sources:
+            tried["variants_by_source"] = variants.compare(public.train, by_source=True)
+        return tried
     rivals = measure.contenders(public, sentences=not given.without_sentences)
     with remembering():
         one, opened = measure.measure(public, rivals, opening=bool(given.open_test))
@@ -87,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fast", action="store_true", help="a thousand training texts, nothing is written")
     parser.add_argument("--open-test", metavar="RELEASE", help="open the test parts, once for the release at hand")
     parser.add_argument("--variants", action="store_true", help="compare settings of the trainer instead")
+    parser.add_argument(
+        "--report", action="store_true", help="write the section again from the results, measure nothing"
+    )
     parser.add_argument("--without-sentences", action="store_true", help="leave the sentence encoder out")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=PAGE)

@@ -103,24 +103,28 @@ def _control(control: Mapping[str, Any] | None) -> list[str]:
 
 
 def _variants(sets: Mapping[str, Mapping[str, Any]]) -> str:
-    names = [name for name in NAMES if "variants" in sets.get(name, {})]
-    tried = list(dict.fromkeys(variant for name in names for variant in sets[name]["variants"]))
-    rows = []
-    for variant in tried:
-        cells = []
-        for name in names:
-            one = sets[name]["variants"].get(variant)
-            first = next(iter(one.values())) if one else None
-            shown = "" if not one or first is None else _short(first[0]) if variant == SHIPPED.name else ""
-            cells.append(shown or (_signed(one["against_shipped"]) if one else ""))
-        rows.append([variant, *cells])
-    texts = ", ".join(f"{name} {next(iter(sets[name]['variants'].values()))['texts']:,}" for name in names)
+    columns: dict[str, Mapping[str, Any]] = {}
+    for name in NAMES:
+        for key, title in (("variants", name), ("variants_by_source", f"{name}, by source")):
+            if key in sets.get(name, {}):
+                columns[title] = sets[name][key]
+    tried = dict.fromkeys(variant for one in columns.values() for variant in one)
+    rows = [[variant, *(_variant(variant, one.get(variant)) for one in columns.values())] for variant in tried]
+    texts = ", ".join(f"{title} {one[SHIPPED.name]['texts']:,}" for title, one in columns.items())
     return "\n\n".join([
         "### Other settings of the trainer",
-        "One change at a time, cross-validated on the training part; each figure is the difference to the settings as they"
-        f" ship, paired, in accuracy ({RANKING}: average precision). Texts: {texts}.",
-        _table(["setting", *names], rows),
+        "One change at a time, cross-validated on the training part (`--variants`). The first line is the accuracy"
+        f" ({RANKING}: average precision) of the settings as they ship, the others the paired difference to it."
+        " By source: each of the three collections of the training part is left out in turn, so that what a model has"
+        f" learnt of the way a collection was cleaned does not help it. Texts: {texts}.",
+        _table(["setting", *columns], rows),
     ])  # fmt: skip
+
+
+def _variant(name: str, one: Mapping[str, Any] | None) -> str:
+    if not one:
+        return ""
+    return _range(next(iter(one.values()))) if name == SHIPPED.name else _signed(one["against_shipped"])
 
 
 def _cell(key: str, figure: Sequence[float] | None, *, bare: bool = False) -> str:

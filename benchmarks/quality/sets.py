@@ -30,13 +30,15 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Texts and their labels, in the order of the file."""
+    """Texts and their labels, in the order of the file, and from which collection each came, where that is known."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
     def at(self, places: Sequence[int]) -> Part:
-        return Part(tuple(self.texts[i] for i in places), tuple(self.labels[i] for i in places))
+        sources = tuple(self.sources[i] for i in places) if self.sources else ()
+        return Part(tuple(self.texts[i] for i in places), tuple(self.labels[i] for i in places), sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _part(rows: Sequence[Mapping[str, str]]) -> Part:
-    return Part(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
+    sources = tuple(row["src"] for row in rows if "src" in row)
+    return Part(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows), sources)
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ from triage.desk import Desk, Judge, Mailbox, smtp_account
 from triage.errors import ConfigInvalid, Misuse, Temporary, TriageError
 from triage.judge import correction
 from triage.operations import hints, unseen
-from triage.world import channels, clock, config, mailer, prefect_history, settings
+from triage.world import accounts, channels, clock, config, mailer, prefect_history, settings
 from triage.world.config import Answers, Config
 from triage.world.inbox import Inbox
 from triage.world.settings import Settings
@@ -96,7 +96,7 @@ def check(*, offline: bool) -> list[Line]:
     desk = Judge(found, conf, clock.now)
     _try(lines, "model", lambda: _model(desk, conf))
     for part in conf.mailboxes:
-        _try(lines, f"password {part.name}", lambda part=part: _secret(part.password, part.user))  # type: ignore[misc]
+        _try(lines, f"{'oauth' if part.oauth else 'password'} {part.name}", lambda part=part: _secrets(part))  # type: ignore[misc]
     for channel in conf.notices.channels:
         _try(lines, f"channel {channel.name}", lambda channel=channel: _channel(channel))  # type: ignore[misc]
     if not offline:
@@ -170,8 +170,8 @@ def _channel(part: config.ChannelPart) -> str:
     return f"{', '.join(part.kinds)} from {part.urgency} on; not tried: nothing is sent by a check"
 
 
-def _secret(source: config.SecretPart, user: str) -> str:
-    settings.secret_of(source, user)
+def _secrets(part: config.MailboxPart) -> str:
+    accounts.secrets_there(part)
     return "found"
 
 
@@ -183,7 +183,7 @@ def _check_servers(found: Settings, conf: Config, lines: list[Line]) -> None:
             lines += _check_mailbox(desk, box.name)
         lines.append(_answers(desk))
         if conf.notices.smtp is not None and conf.notices.mode != "off":
-            _try(lines, "smtp", lambda: _smtp(conf))
+            _try(lines, "smtp", lambda: _smtp(found, conf))
         elif conf.notices.smtp is not None:
             lines.append(Line("smtp", "ok", "not tried: notices are off"))
     finally:
@@ -252,11 +252,11 @@ def _answers(desk: Desk) -> Line:
     return Line("our answers", "ok", f"a mail of ours was seen on {answered} of {opened} cases of the last 30 days")
 
 
-def _smtp(conf: Config) -> str:
+def _smtp(found: Settings, conf: Config) -> str:
     part = conf.notices.smtp
     if part is None:
         raise Misuse("No SMTP server is configured.")
-    with mailer.open(smtp_account(part)) as server:
+    with mailer.open(smtp_account(part, found, clock.now)) as server:
         server.check()
     return f"{part.host}:{part.port} answers"
 

@@ -121,7 +121,7 @@ def _recipients(conf: Config, now: datetime) -> tuple[str, ...]:
 def _send(conf: Config, found: Settings, to: Sequence[str], troubles: Sequence[str], now: datetime) -> None:
     assert conf.notices.smtp is not None
     sender = conf.notices.sender or conf.mailboxes[0].addresses[0]
-    with mailer.open(smtp_account(conf.notices.smtp)) as server:
+    with mailer.open(smtp_account(conf.notices.smtp, found, clock.now)) as server:
         for address in to:
             mail = EmailMessage()
             mail["From"], mail["To"] = sender, address

@@ -8,11 +8,20 @@ up, `reading` puts it together, `starter` writes.
 from __future__ import annotations
 
 from triage.world.config.crosscheck import labels
-from triage.world.config.desk_parts import ChannelPart, MailboxPart, NoticesFile, SecretPart, ServerPart, SmtpPart
+from triage.world.config.desk_parts import (
+    ChannelPart,
+    MailboxPart,
+    NoticesFile,
+    OAuthPart,
+    SecretPart,
+    ServerPart,
+    SmtpPart,
+)
 from triage.world.config.reading import FILES, Config, load, load_files, version_of
 from triage.world.config.starter import Answers, Written, edit, schemas, shipped, write_starter
 
 __all__ = [
-    "FILES", "Answers", "ChannelPart", "Config", "MailboxPart", "NoticesFile", "SecretPart", "ServerPart", "SmtpPart", "Written",
-    "edit", "labels", "load", "load_files", "schemas", "shipped", "version_of", "write_starter",
+    "FILES", "Answers", "ChannelPart", "Config", "MailboxPart", "NoticesFile", "OAuthPart", "SecretPart",
+    "ServerPart", "SmtpPart", "Written", "edit", "labels", "load", "load_files", "schemas", "shipped", "version_of",
+    "write_starter",
 ]  # fmt: skip

@@ -95,6 +95,41 @@ class SecretPart(Part):
         return self
 
 
+class OAuthPart(Part):
+    """Sign-in by OAuth 2.0 instead of a password, as Microsoft 365 and Google ask for it."""
+
+    provider: Literal["microsoft", "google"] | None = None
+    """Sets token_url and scope; null for a server of your own, with both given."""
+    tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]{1,100}$")
+    """The organisation at Microsoft: its id or domain."""
+    token_url: str | None = Field(default=None, pattern=r"^https?://")
+    """The token endpoint."""
+    client_id: str = Field(min_length=1, max_length=300)
+    """The application's id."""
+    client_secret: SecretPart | None = None
+    """Where the application's secret is found. With it alone the application signs in for itself (client credentials)."""
+    refresh_token: SecretPart | None = None
+    """Where a person's refresh token is found. A newer one that the endpoint gives is kept in the data folder."""
+    scope: str | None = None
+    """What is asked for; the provider's own by default."""
+    mechanism: Literal["XOAUTH2", "OAUTHBEARER"] = "XOAUTH2"
+    """How the token is presented; Microsoft and Google take XOAUTH2."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.client_secret is None and self.refresh_token is None:
+            raise ValueError("oauth needs a secret. | Give client_secret, refresh_token or both.")
+        if self.provider is None and not (self.token_url and self.scope):
+            raise ValueError(
+                "oauth without a provider needs token_url and scope. | Or set provider: microsoft or google."
+            )
+        if self.provider == "google" and self.refresh_token is None:
+            raise ValueError("Google gives mailbox tokens for a refresh token only. | Give refresh_token.")
+        if self.provider == "microsoft" and self.refresh_token is None and self.tenant is None:
+            raise ValueError("client credentials belong to an organisation. | Give tenant.")
+        return self
+
+
 class ServerPart(Part):
     """How a server is reached and who signs in."""
 
@@ -108,6 +143,8 @@ class ServerPart(Part):
     """The name to sign in with."""
     password: SecretPart | None = None
     """Where the password is found."""
+    oauth: OAuthPart | None = None
+    """Sign-in by OAuth 2.0 instead of a password."""
     ca_file: str | None = None
     """A certificate authority of your own, as a PEM file; else the system's are trusted."""
 
@@ -115,6 +152,8 @@ class ServerPart(Part):
     def _encrypted(self) -> Self:
         if self.tls == "none" and not is_loopback(self.host):
             raise ValueError("tls: none is only for this machine itself (127.0.0.1, ::1). | Use implicit or starttls.")
+        if self.password is not None and self.oauth is not None:
+            raise ValueError("password and oauth are two ways to sign in. | Keep one of them.")
         return self
 
 
@@ -166,8 +205,6 @@ class MailboxPart(ServerPart):
     """993 with implicit TLS, 143 with starttls."""
     user: str = Field(min_length=1)
     """The name to sign in with."""
-    password: SecretPart
-    """Where the password is found."""
     mode: Literal["read_only", "shared", "dedicated"] = "read_only"
     """read_only: the mailbox is never changed. shared: a keyword marks handled mail. dedicated: it is moved."""
     folders: FoldersPart = FoldersPart()
@@ -184,6 +221,12 @@ class MailboxPart(ServerPart):
     """Once an hour a test mail goes by SMTP to the first address and must come in; if it does not, people are told."""
     limits: LimitsPart = LimitsPart()
     """Bounds of one run."""
+
+    @model_validator(mode="after")
+    def _signs_in(self) -> Self:
+        if self.password is None and self.oauth is None:
+            raise ValueError("nothing says how to sign in. | Give password: {env: NAME} or oauth: with its keys.")
+        return self
 
 
 class MailboxesFile(Part):
