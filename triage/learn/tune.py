@@ -37,7 +37,8 @@ def tune(
     best = dict(limits)
     for number, (name, values) in enumerate(GRID.items()):
         progress("choosing the thresholds", number / len(GRID))
-        scored = [(worth(kept, judge(kept, told, {**best, name: value})), value) for value in values]
+        tried = dict.fromkeys((*([best[name]] if name in best else []), *values))  # what it is now may be the best
+        scored = [(worth(kept, judge(kept, told, {**best, name: value})), value) for value in tried]
         best[name] = max(scored, key=lambda one: one[0])[1]
     return best
 
