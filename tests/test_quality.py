@@ -224,6 +224,8 @@ def test_an_urgent_text_is_found_by_the_one_question_of_the_urgency_head() -> No
     given = sets.PublicSet(sets.RANKING, part.at(range(100)), part.at(range(100, 150)))
     _, opened = measure.measure(given, [anchors.ANCHORS[1], ours.Ours()], opening=True)
     assert all(row["average_precision"][0] > 0.95 for row in opened["rows"].values())
+    control = measure.control(given)
+    assert control["at_chance"] and control["average_precision"][0] < 0.7  # a third is urgent; learnt it would be 1
 
 
 def test_settings_are_compared_to_what_ships(small: sets.PublicSet) -> None:

@@ -97,8 +97,9 @@ def _control(control: Mapping[str, Any] | None) -> list[str]:
     if not control:
         return []
     what = "average_precision" if "average_precision" in control else "accuracy"
+    title = "average precision (mean, least and most of three)" if what != "accuracy" else what
     verdict = "at chance" if control["at_chance"] else "ABOVE CHANCE: the measurement leaks"
-    return [f"Ours on shuffled labels: {what.replace('_', ' ')} {_range(control[what])}, chance is up to"
+    return [f"Ours on shuffled labels: {title} {_range(control[what])}, chance is up to"
             f" {_short(control['chance'])}: {verdict}."]  # fmt: skip
 
 

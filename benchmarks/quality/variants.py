@@ -38,12 +38,12 @@ class Variant:
 
 
 SHIPPED = Variant("as shipped")
-#: the one change that serves every set by cross-validation; it is measured on the test parts too, beside what ships
-PROPOSED = Variant("concepts at 0.3", share={"concept": 0.3})
+#: the one change that serves every set by cross-validation; measured in full, beside what ships
+PROPOSED = Variant("concepts and meanings at 0.3", share={"concept": 0.3, "meaning": 0.3})
 VARIANTS: tuple[Variant, ...] = (
     SHIPPED,
     PROPOSED,
-    Variant("concepts and meanings at 0.3", share={"concept": 0.3, "meaning": 0.3}),
+    Variant("concepts at 0.3", share={"concept": 0.3}),
     Variant("the same, letters at 1.0", share={"concept": 0.3, "meaning": 0.3, "letters": 1.0}),
     Variant("concepts at 0.3, letters at 1.0", share={"concept": 0.3, "letters": 1.0}),
     Variant("words at 2.0", share={"word": 2.0}),
