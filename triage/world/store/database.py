@@ -66,7 +66,7 @@ class Database:
             yield
         except SQLAlchemyError:
             raise
-        except Exception:
+        except Exception:  # whatever went wrong with this part, its rows go, and the caller hears of it
             tx.exec_driver_sql("ROLLBACK TO SAVEPOINT apart")
             raise
         tx.exec_driver_sql("RELEASE SAVEPOINT apart")
