@@ -94,7 +94,7 @@ def test_the_parts_are_those_the_standard_library_finds() -> None:
         assert "".join(ours.text.split()) == "".join("".join(plain).split()), path.name
     if not compared:
         pytest.skip("neither public test data nor Python's own test mails are here")
-    assert compared > 20
+    assert compared > 10  # of the fixtures alone; many more where the shared mails are there
 
 
 def _standard_texts(message: StandardMessage) -> list[str] | None:
