@@ -35,8 +35,8 @@ def stages(*, into: str, password: str, server: dict[str, Any], warm: int = 200)
 
 
 def _stages(desk: Any, server: dict[str, Any], warm: int) -> dict[str, Any]:
-    from triage.judge import cues, verdict
-    from triage.judge.classify import Words
+    from triage.judge import verdict
+    from triage.judge.classify import words_of
     from triage.mail import message, screen
     from triage.operations import judging, take_in
     from triage.world import reader
@@ -69,21 +69,19 @@ def _stages(desk: Any, server: dict[str, Any], warm: int) -> dict[str, Any]:
     _timed(cost, "register", register)
     answers = _timed(cost, "reader", lambda: [_read(raw, limits) for raw, _ in raws])
     ours = desk.ours
-    desk.model.predict([Words(a.message.subject, a.body.new_text, a.body.language) for a in answers[:warm]])
+    desk.model.predict([words_of(a.message, a.body) for a in answers[:warm]])
     asked = [judging.Unjudged(a.message, a.body, day, ours) for a, (_, day) in zip(answers, raws, strict=True)]
     judging.judge(desk, asked[:warm])
     screened = _timed(cost, "screen", lambda: [screen.judge(m.message, m.body, m.ours, m.received_at) for m in asked])
-    words = [Words(judging._subject(m), m.body.new_text, m.body.language) for m in asked]
+    clues = _timed(cost, "cues", lambda: [
+        judging.cues_of(desk.zone, m, s) for m, s in zip(asked, screened, strict=True)
+    ])  # fmt: skip
+    words = [words_of(m.message, m.body, c, s.received_at) for m, s, c in zip(asked, screened, clues, strict=True)]
     predicted = _timed(
         cost,
         "model",
         lambda: [p for i in range(0, len(words), BATCH) for p in desk.model.predict(words[i : i + BATCH])],
     )
-    clues = _timed(cost, "cues", lambda: [
-        cues.find(m.body, judging._subject(m), s.received_at, desk.zone, m.message.attachments,
-                  forwarded=s.forwarded_by is not None)
-        for m, s in zip(asked, screened, strict=True)
-    ])  # fmt: skip
     limit, calendar = desk.thresholds, desk.config.calendar
     decided = _timed(cost, "verdict", lambda: [
         verdict.of(m.message, m.body, s, c, p, limit, calendar)
@@ -101,8 +99,7 @@ def _stages(desk: Any, server: dict[str, Any], warm: int) -> dict[str, Any]:
             if not waiting:
                 return
             with desk.database.write() as tx:
-                for mail in waiting:
-                    take_in._settle_safely(desk, tx, mail, *by_sha[mail.sha256])
+                take_in.settle(desk, tx, [(mail, *by_sha[mail.sha256]) for mail in waiting])
 
     _timed(cost, "settle", settle)
     return {"mails": len(raws), "cpu_us": {name: cost[name] / len(raws) * 1e6 for name in STAGES}}

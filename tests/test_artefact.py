@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import joblib
 import pytest
 
 from tests.test_classify import tiny_model
+from tests.test_weigh import learnt
 from triage.errors import ModelUntrusted, NotFound
 from triage.judge.classify import Words
 from triage.world import artefact
@@ -93,6 +95,20 @@ def test_a_changed_model_is_refused_before_anything_is_loaded(
     with pytest.raises(ModelUntrusted, match=said):
         artefact.load(folder)
     assert loaded == []
+
+
+def test_the_second_stage_is_kept_with_the_model(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.weighing = learnt()[0]
+    mails = [replace(mail, signs=signs) for mail in MAILS for signs in ((), ("within:2",), ("flag:vulnerable",))]
+    loaded = artefact.load(artefact.save(model, tmp_path / "weighing", {}))
+    assert [p.urgency for p in loaded.predict(mails)] == [p.urgency for p in model.predict(mails)]
+    assert [p.flags for p in loaded.predict(mails)] == [p.flags for p in model.predict(mails)]
+
+
+def test_a_model_of_the_format_before_is_read(folder: Path) -> None:
+    change_card(folder, format=1)
+    assert artefact.load(folder).weighing is None
 
 
 def test_a_newer_minor_version_of_a_library_is_fine(folder: Path) -> None:

@@ -98,6 +98,34 @@ def test_rules_raise_the_level_and_leave_the_probabilities_as_they_are() -> None
     assert v.reasons[0].source == "flag" and "electric shock" in v.reasons[0].evidence[0]
 
 
+CAREFUL = Thresholds(look_alike=0.10)
+
+
+def test_a_wording_that_the_model_knows_for_a_look_alike_raises_nothing_and_is_told() -> None:
+    text = "Your solicitor advert on the bus is very badly spelled, please put it right. My solicitor agrees."
+    assert "legal_threat" in {flag.name for flag in of(text, prediction(flags={"legal_threat": 0.4})).flags}
+    v = of(text, prediction(flags={"legal_threat": 0.04}), thresholds=CAREFUL)
+    assert (v.flags, v.urgency, v.review) == ((), Urgency.NORMAL, False)
+    assert "taken for a look-alike" in v.reasons[-1].why and "solicitor" in v.reasons[-1].evidence[0].lower()
+
+
+def test_a_danger_that_is_taken_for_a_look_alike_is_looked_at_all_the_same() -> None:
+    text = "The kettle gave my son an electric shock."
+    v = of(text, prediction(flags={"safety_injury": 0.04}), thresholds=CAREFUL)
+    assert v.urgency is Urgency.NORMAL
+    assert v.review_reasons == ("a wording of danger, taken for a look-alike: look",)
+
+
+def test_despair_is_never_taken_for_a_look_alike() -> None:
+    v = of("I can't go on any more, I want to end my life.", prediction(flags={"self_harm": 0.01}), thresholds=CAREFUL)
+    assert v.urgency is Urgency.CRITICAL and "self_harm" in {flag.name for flag in v.flags}
+
+
+def test_a_flag_that_the_model_does_not_know_rests_on_its_wording_alone() -> None:
+    v = of("My solicitor will write to you.", prediction(), thresholds=CAREFUL)
+    assert "legal_threat" in {flag.name for flag in v.flags}
+
+
 def test_a_second_issue_that_needs_its_own_answer_is_secondary() -> None:
     assert of(says=prediction(types={"billing": 0.5, "staff_conduct": 0.35, "delivery": 0.15})).secondary == (
         "staff_conduct",

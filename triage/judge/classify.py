@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from triage.judge import signs
+from triage.judge.cues import Cues
 from triage.mail.body import Body
 from triage.mail.message import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the model may read: the subject, the own words (no quote, no signature, no disclaimer), ISO 639-1
-    language."""
+    """What the model may read: the subject, the own words (no quote, no signature, no disclaimer), ISO 639-1 language,
+    and the signs that the cues found in those words (`triage.judge.signs`; None: nobody looked)."""
 
     subject: str
     text: str
     language: str = "en"
+    signs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,13 @@ class Model(Protocol):
     def predict(self, words: Sequence[Words]) -> list[Prediction]: ...
 
 
-def words_of(message: Message, body: Body) -> Words:
-    """The words of a parsed mail that a model may read; a forwarded customer's mail counts as own words."""
-    subject = body.forwarded.subject if body.forwarded and body.forwarded.subject else message.subject
-    return Words(subject, body.new_text, body.language)
+def words_of(message: Message, body: Body, cues: Cues | None = None, received_at: datetime | None = None) -> Words:
+    """The words of a parsed mail that a model may read, with the signs of `cues` where they are known; a forwarded
+    customer's mail counts as own words."""
+    found = signs.of(cues, received_at) if cues and received_at else None
+    return Words(subject_of(message, body), body.new_text, body.language, found)
+
+
+def subject_of(message: Message, body: Body) -> str:
+    """A forward's own subject says "Fwd:"; the customer's stands inside."""
+    return body.forwarded.subject if body.forwarded and body.forwarded.subject else message.subject

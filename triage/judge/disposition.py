@@ -91,6 +91,7 @@ class Mail:
     calendar: WorkingDays
     history: History
     flags: tuple[Flag, ...]
+    look_alikes: tuple[Flag, ...]
     score: sources.Score | None
     clear: bool
     doubts: list[str] = field(default_factory=list)
@@ -133,7 +134,8 @@ def all_flags(
     learned: Mapping[str, float],
     thresholds: Thresholds,
 ) -> tuple[Flag, ...]:
-    found = {flag.name: flag for flag in cues.flags}
+    denied = look_alikes(cues, learned, thresholds)
+    found = {flag.name: flag for flag in cues.flags if flag not in denied}
     if screening.authenticated != "fail":  # a forged sender is no regulator
         for flag in sources.flags(message):
             known = found.get(flag.name)
@@ -144,6 +146,14 @@ def all_flags(
             terms = tuple(term for term, _ in prediction.terms[:4])
             found[name] = Flag(name, terms, True, _LEARNED_FLOOR.get(name), f"model {prediction.model}: {share:.2f}")
     return tuple(found.values())
+
+
+def look_alikes(cues: Cues, learned: Mapping[str, float], thresholds: Thresholds) -> tuple[Flag, ...]:
+    """Wordings of a flag that stand in a mail which is all but surely without it ("legally privileged", a nurse's question).
+    Despair is never taken for anything else."""
+    return tuple(
+        flag for flag in cues.flags if flag.name != "self_harm" and learned.get(flag.name, 1.0) < thresholds.look_alike
+    )
 
 
 #: a learned flag cannot tell live from past nor quote: a person looks. A danger to life is never taken as past.

@@ -5,7 +5,9 @@ The heads: is it a complaint; if not, what else; if so, which type; how urgent, 
 above
 normal? above urgent?); and one question a flag. Each head's margins are calibrated: one temperature for the choices,
 Platt's
-two numbers for the questions (quality.md of the project's docs says why).
+two numbers for the questions (quality.md of the project's docs says why). Where a mail's signs are known, the second
+stage
+(`triage.judge.weigh`) weighs what the heads say together with them.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from scipy import sparse
 
 from triage.judge.classify import Prediction, Words
 from triage.judge.features import Features, analyse, with_sentences
+from triage.judge.weigh import Weighing
 from triage.words import Disposition, Urgency
 
 FloatArray = NDArray[np.float64]
@@ -63,6 +66,7 @@ class LinearModel:
     heads: dict[str, Head]  # complaint, other, type, urgency, flags
     familiar: FloatArray
     card: Mapping[str, Any] = field(default_factory=dict)
+    weighing: Weighing | None = None
     _names: list[str] | None = field(default=None, repr=False)
 
     def predict(self, words: Sequence[Words]) -> list[Prediction]:
@@ -73,7 +77,26 @@ class LinearModel:
             texts = [(w.subject, w.text, w.language) for w in batch]
             analyses = [analyse(*text) for text in texts]
             rows = self.features.rows(with_sentences(analyses, texts) if self.features.semantic else analyses)
-            found.extend(self._predict(rows))
+            margins = self.margins(rows)
+            shares = {name: self.heads[name].probabilities(values) for name, values in margins.items()}
+            shares = self._weighed(shares, batch, [len(one.words) for one in analyses])
+            terms = self._terms_of(rows, shares)
+            found.extend(self.told(shares, margins["type"].max(axis=1, initial=-np.inf), terms))
+        return found
+
+    def _weighed(
+        self, shares: dict[str, FloatArray], batch: Sequence[Words], lengths: Sequence[int]
+    ) -> dict[str, FloatArray]:
+        """The second stage for the mails whose signs are known; what the heads say for the others."""
+        known = [i for i, one in enumerate(batch) if one.signs is not None]
+        if self.weighing is None or not known:
+            return shares
+        of_known = {name: values[known] for name, values in shares.items()}
+        signs = [batch[i].signs or () for i in known]
+        weighed = self.weighing.weigh(of_known, self.heads["flags"].labels, signs, [lengths[i] for i in known])
+        found = {name: values.copy() for name, values in shares.items()}
+        for name, values in weighed.items():
+            found[name][known] = values
         return found
 
     def margins(self, rows: sparse.csr_matrix) -> dict[str, FloatArray]:
@@ -86,12 +109,11 @@ class LinearModel:
             at += width
         return found
 
-    def _predict(self, rows: sparse.csr_matrix) -> list[Prediction]:
-        margins = self.margins(rows)
-        shares = {name: self.heads[name].probabilities(values) for name, values in margins.items()}
+    def _terms_of(
+        self, rows: sparse.csr_matrix, shares: Mapping[str, FloatArray]
+    ) -> list[tuple[tuple[str, float], ...]]:
         levels = urgency_shares(shares["urgency"]).argmax(axis=1)
-        terms = [self._terms(rows, i, int(shares["type"][i].argmax()), int(levels[i])) for i in range(rows.shape[0])]
-        return self.told(shares, margins["type"].max(axis=1, initial=-np.inf), terms)
+        return [self._terms(rows, i, int(shares["type"][i].argmax()), int(levels[i])) for i in range(rows.shape[0])]
 
     def told(
         self, shares: Mapping[str, FloatArray], largest: FloatArray, terms: Sequence[tuple[tuple[str, float], ...]]

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from triage.judge.sentences import Sentence, fold, wordset
 
@@ -85,6 +86,8 @@ class Hit:
 def spellings(word: str) -> tuple[str, ...]:
     """The folded forms of a lexicon word: without accents, and with ae oe ue ss written out."""
     plain = fold(word)
+    if word.isascii():
+        return (plain,)
     written_out = fold(word.translate(_DIGRAPHS))
     return (plain,) if plain == written_out else (plain, written_out)
 
@@ -98,13 +101,20 @@ def _alternative(source: str, classes: Mapping[str, tuple[str, ...]]) -> tuple[l
             patterns += inner[0]
             anchors += inner[1]
         return patterns, anchors
+    pattern, rarest = _joined(source)
+    return [pattern], list(rarest)
+
+
+@cache  # the phrases of a lexicon share their words: each is read once (issue 8)
+def _joined(source: str) -> tuple[str, tuple[str, ...]]:
+    """Words joined by `_` -> their regular expression, and the spellings of the rarest."""
     words = [spellings(word) for word in source.split("_")]
     pattern = ""
     for forms in words:
         one = "|".join(re.escape(form[:-1]) + r"\S*" if form.endswith("*") else re.escape(form) for form in forms)
         pattern += (f"(?:{one})" if len(forms) > 1 else one) + " "
     rarest = max(words, key=lambda forms: _rarity(forms[0]))
-    return [pattern], list(rarest)
+    return pattern, rarest
 
 
 #: words that half of all complaint mail holds: anchors only where a phrase has nothing rarer
@@ -116,6 +126,7 @@ _FREQUENT = wordset(
 )
 
 
+@cache
 def _rarity(word: str) -> int:
     """How rare a word is: 0 for the commonest, 2 for words of half the mails, else its length."""
     stem = word.rstrip("*")

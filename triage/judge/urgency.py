@@ -74,6 +74,7 @@ class Thresholds:
     low_confidence: float = 0.80  # P(low) needed for low
     in_scope: float = 0.50  # below: unlike anything the model has seen
     flag_score: float = 0.60  # a learned flag score at or above raises the flag
+    look_alike: float = 0.0  # a wording of a flag with a learned score below is a look-alike and raises nothing
 
 
 @dataclass(frozen=True, slots=True)

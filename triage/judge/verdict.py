@@ -69,11 +69,14 @@ def of(
     mail = Mail(
         message, body, screening, cues, prediction, thresholds, calendar, history,
         disposition.all_flags(message, screening, cues, prediction, learned, thresholds),
+        disposition.look_alikes(cues, learned, thresholds),
         sources.score(message, body), disposition.is_clear(message, body, cues),
     )  # fmt: skip
     kind, reason = disposition.of(mail)
     if disposition.MAY_BE_A_COMPLAINT not in mail.doubts:  # else every flag counts as in a complaint
         mail.flags = disposition.flags_that_bear(mail, kind)
+    if any(flag.floor is Urgency.CRITICAL for flag in mail.look_alikes):
+        mail.doubt("a wording of danger, taken for a look-alike: look")
     if kind is Disposition.COMPLAINT:
         return _complaint(mail, reason)
     return _other(mail, kind, reason)
@@ -84,7 +87,7 @@ def _complaint(mail: Mail, reason: str) -> Verdict:
     decided = _urgency(mail)
     _doubts_of_a_complaint(mail, kind, decided)
     full = _verdict(mail, Disposition.COMPLAINT, reason, decided)
-    reasons = (*decided.reasons, *((Reason("rule", decided.urgency, why),) if why else ()))
+    reasons = (*full.reasons, *((Reason("rule", decided.urgency, why),) if why else ()))
     shares = mail.prediction.complaint_type
     confidence = {**full.confidence, "type": shares.get(kind, 0.0)}
     return replace(full, complaint_type=kind, secondary=secondary, reasons=reasons, confidence=confidence)
@@ -128,7 +131,7 @@ def _type(mail: Mail) -> tuple[str, tuple[str, ...], str]:
     for flag, kinds in _TYPE_BY_FLAG.items():
         best = max(kinds, key=lambda name: shares.get(name, 0.0))
         found = mail.cues.flag(flag)
-        if found and first not in kinds and shares.get(best, 0.0) >= _FLOOR_OF_A_TYPE:
+        if found and found not in mail.look_alikes and first not in kinds and shares.get(best, 0.0) >= _FLOOR_OF_A_TYPE:
             first, why = best, f"tie-break: {flag} is {best}"
             break
     rest = [name for name in ranked if name != first and shares[name] >= mail.thresholds.secondary_share]
@@ -164,6 +167,10 @@ def _other(mail: Mail, kind: Disposition, reason: str) -> Verdict:
     return _verdict(mail, kind, reason, decided)
 
 
+def _denied(flag: Flag) -> Reason:
+    return Reason("model", Urgency.LOW, f"a wording of {flag.name}, taken for a look-alike", flag.evidence)
+
+
 def _verdict(mail: Mail, kind: Disposition, reason: str, decided: Decided | None) -> Verdict:
     prediction = mail.prediction
     types = prediction.complaint_type
@@ -183,7 +190,7 @@ def _verdict(mail: Mail, kind: Disposition, reason: str, decided: Decided | None
         confidence=confidence,
         review=bool(mail.doubts),
         review_reasons=tuple(mail.doubts),
-        reasons=decided.reasons if decided else (),
+        reasons=(*(decided.reasons if decided else ()), *map(_denied, mail.look_alikes)),
         language=mail.body.language,
         model=prediction.model,
         guesses=tuple((name, types[name]) for name in ranked),

@@ -17,7 +17,7 @@ from triage.judge.classify import Model, Prediction
 from triage.judge.linear import FloatArray
 from triage.learn import calibrate
 from triage.learn.example import Example
-from triage.learn.judged import Judge, Judged, by_house, thresholds_of
+from triage.learn.judged import House, Judge, Judged, thresholds_of
 from triage.mail import redact
 from triage.words import Disposition, Urgency
 
@@ -31,9 +31,10 @@ Rate = dict[str, Any]
 
 def evaluate(model: Model, examples: Sequence[Example], seed: int = 1, judge: Judge | None = None) -> dict[str, Any]:
     """Figures of the model's decisions on the examples. Needs at least one complaint; deterministic by seed."""
-    predictions = model.predict([e.words() for e in examples])
+    judge = judge or House(examples)
+    predictions = model.predict(judge.words(examples))
     limits = {k: float(v) for k, v in dict(model.card.get("thresholds", {})).items() if isinstance(v, int | float)}
-    decided = (judge or by_house())(examples, predictions, limits)
+    decided = judge(examples, predictions, limits)
     complaints = [i for i, e in enumerate(examples) if e.is_complaint]
     others = [i for i, e in enumerate(examples) if not e.is_complaint]
     table = _Table(examples, predictions, decided, seed)

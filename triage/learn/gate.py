@@ -15,7 +15,7 @@ from typing import Any
 from triage.judge.classify import Model
 from triage.learn import evaluate, variants
 from triage.learn.example import Example
-from triage.learn.judged import Judge, Judged, by_house
+from triage.learn.judged import House, Judge, Judged
 from triage.words import Urgency
 
 
@@ -89,7 +89,7 @@ def check(
     seed: int = 1,
 ) -> Decision:
     """Every rule, in the order of the module's text. `current` is None for the first model of an installation."""
-    decide = judge or by_house()
+    decide = judge or House((*heldout, *tricky))
     new = evaluate.evaluate(candidate, heldout, seed, decide)
     old = evaluate.evaluate(current, heldout, seed, decide) if current else None
     rules = [
@@ -180,7 +180,7 @@ def _unchanged(name: str, same: int, total: int, limits: Limits, parts: str = ""
 
 def _decide(model: Model, examples: Sequence[Example], judge: Judge) -> list[Judged]:
     limits = {k: float(v) for k, v in dict(model.card.get("thresholds", {})).items() if isinstance(v, int | float)}
-    return judge(examples, model.predict([e.words() for e in examples]), limits)
+    return judge(examples, model.predict(judge.words(examples)), limits)
 
 
 def _at_most(name: str, what: str, rate: Mapping[str, Any], limit: float) -> Rule:

@@ -1,22 +1,23 @@
 """Examples + predictions -> what the desk would decide of them, so that a model is measured by decisions, not by
 margins.
 
-Two judges: `by_model` (the model and its thresholds, nothing else) and `by_house` (screening, cues and verdict as for
-a mail that was received, with an empty history). The gate and the report use the house; the model alone shows what
-rules add.
+Two judges: `by_model` (the model's first stage and its thresholds, nothing else) and a `House` (screening, cues and
+verdict as for a mail that was received, with an empty history). The gate and the report use the house; the model alone shows
+what rules add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from triage.casework.hours import BusinessCalendar
 from triage.judge import cues as judge_cues
+from triage.judge import signs, verdict
 from triage.judge import urgency as judge_urgency
-from triage.judge import verdict
-from triage.judge.classify import Prediction
+from triage.judge.classify import Prediction, Words, subject_of, words_of
 from triage.judge.cues import Cues
 from triage.judge.urgency import Thresholds
 from triage.learn.example import Example
@@ -57,10 +58,31 @@ class Judged:
         return self.disposition is Disposition.COMPLAINT or self.review
 
 
-Judge = Callable[[Sequence[Example], Sequence[Prediction], Mapping[str, float]], list[Judged]]
+class Judge(Protocol):
+    """What a model is asked about each example, and what is decided of what it answers."""
+
+    def words(self, examples: Sequence[Example]) -> list[Words]: ...
+    def __call__(
+        self, examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]
+    ) -> list[Judged]: ...
 
 
-def by_model(
+class ByModel:
+    """Decides by the words alone."""
+
+    def words(self, examples: Sequence[Example]) -> list[Words]:
+        return [example.words() for example in examples]
+
+    def __call__(
+        self, examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]
+    ) -> list[Judged]:
+        return _by_model(examples, predictions, limits)
+
+
+by_model = ByModel()
+
+
+def _by_model(
     examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]
 ) -> list[Judged]:
     """The likeliest disposition that the filing threshold allows, the likeliest type, the model's own level."""
@@ -100,20 +122,46 @@ def parts(example: Example) -> Parts:
     if example.language:
         body = replace(body, language=example.language)
     screening = screen.judge(message, body, _OURS, example.at or RECEIVED)
-    found = judge_cues.find(body, message.subject, screening.received_at, CALENDAR.zone, message.attachments)
+    subject = subject_of(message, body)
+    found = judge_cues.find(body, subject, screening.received_at, CALENDAR.zone, message.attachments)
     return Parts(message, body, screening, found)
 
 
-def by_house(known: Mapping[str, Parts] | None = None) -> Judge:
-    """A judge that goes the whole way; `known` holds parts by id that were made before."""
+class House:
+    """A judge that goes the whole way. The parts of `kept` examples are made once and remembered."""
 
-    def judge(
-        examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]
+    def __init__(self, kept: Iterable[Example] = ()) -> None:
+        self._kept = frozenset(example.id for example in kept)
+        self._parts: dict[str, Parts] = {}
+
+    def parts(self, example: Example) -> Parts:
+        """What is known of the example before any model."""
+        found = self._parts.get(example.id) or parts(example)
+        if example.id in self._kept:
+            self._parts[example.id] = found
+        return found
+
+    def signs(self, example: Example) -> tuple[str, ...]:
+        """What the second stage of a model weighs."""
+        own = self.parts(example)
+        return signs.of(own.cues, own.screening.received_at)
+
+    def words(self, examples: Sequence[Example]) -> list[Words]:
+        """The words of each example as the desk would ask the model about them."""
+        found = []
+        for example in examples:
+            own = self.parts(example)
+            words = words_of(own.message, own.body, own.cues, own.screening.received_at)
+            found.append(replace(words, text=example.text) if example.clean else words)
+        return found
+
+    def __call__(
+        self, examples: Sequence[Example], predictions: Sequence[Prediction], limits: Mapping[str, float]
     ) -> list[Judged]:
         thresholds = thresholds_of(limits)
         found = []
         for example, prediction in zip(examples, predictions, strict=True):
-            own = (known or {}).get(example.id) or parts(example)
+            own = self.parts(example)
             decided = verdict.of(
                 own.message,
                 own.body,
@@ -127,8 +175,6 @@ def by_house(known: Mapping[str, Parts] | None = None) -> Judge:
             flags = tuple(flag.name for flag in decided.flags)
             found.append(Judged(decided.disposition, decided.complaint_type, decided.urgency, flags, decided.review))
         return found
-
-    return judge
 
 
 def thresholds_of(limits: Mapping[str, float]) -> Thresholds:

@@ -1,10 +1,8 @@
 """Labelled mail -> a calibrated model: `train(examples, seed, progress)`; `fit` also gives what it said of unseen mail.
 
-One vocabulary for all heads. The heads are fitted on everything; their calibration and the thresholds come from
-margins that
-folds without the mail's customer gave (small data) or from a tenth that is kept apart (large data). The same examples
-and
-the same seed give the same model.
+One vocabulary for all heads. The heads are fitted on everything; their calibration, the
+second stage (`triage.learn.weighing`, small data) and the thresholds come from margins that folds without the mail's customer
+gave (small data) or from a tenth that is kept apart (large data). The same examples and the same seed give the same model.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from triage.errors import TooLittleToLearn
 from triage.judge.classify import Prediction
 from triage.judge.features import Analysis, Features, analyse, with_sentences
 from triage.judge.linear import ABOVE, FloatArray, Head, LinearModel
-from triage.learn import calibrate, thresholds, vocabulary
+from triage.learn import calibrate, thresholds, vocabulary, weighing
 from triage.learn.example import Example
 from triage.words import Urgency
 
@@ -50,7 +48,7 @@ class Settings:
     second_share: float = 0.1  # weight of a second issue of the mail
     folds: int = 5
     counted: int = 20_000  # mails from which the vocabulary is chosen
-    fast: bool = False  # linear support vectors and one split instead of logistic regression and folds
+    fast: bool = False  # linear support vectors and one split instead of logistic regression and folds, no second stage
 
     @staticmethod
     def for_size(mails: int, *, semantic: bool = False) -> Settings:
@@ -110,8 +108,11 @@ def fit(
     seed: int,
     progress: Progress = lambda what, done: None,
     settings: Settings | None = None,
+    signs: Callable[[Example], Sequence[str]] | None = None,
 ) -> Trained:
     """Fit, calibrate, choose thresholds. Raises TooLittleToLearn below `LEAST` complaints or two complaint types.
+
+    `signs` gives what the cues found in an example (`triage.learn.judged.House.signs`); with it a second stage is fitted.
 
     The model's card holds `labels`, `examples`, `oof` (out-of-fold scores), `thresholds` and `settings`; name, digest,
     date and versions are added by `triage.learn.workbench` and `triage.world.artefact`.
@@ -130,6 +131,10 @@ def fit(
     largest = margins["type"][held & sheet.complaint].max(axis=1)
     model = LinearModel("", features, heads, np.quantile(largest, np.linspace(0, 1, 101)))
     shares = {name: heads[name].probabilities(values) for name, values in margins.items()}
+    if signs and not chosen.fast:
+        progress("weighing words and signs", 0.95)
+        found, lengths = [signs(example) for example in examples], [len(one.words) for one in analyses]
+        model.weighing, shares = weighing.fit(shares, sheet.flags, found, lengths, _truth(sheet), seed)
     limits, scores = thresholds.choose(examples, sheet.types, shares, held)
     model.card = {
         "labels": {"types": list(sheet.types), "others": list(sheet.others), "flags": list(sheet.flags)},
@@ -195,6 +200,10 @@ def _sheet(examples: Sequence[Example], rows: sparse.csr_matrix, settings: Setti
             loud[example.urgency] = 1 - sum(loud.values())
             sheet.level_shares[i] = [sum(w for u, w in loud.items() if u >= edge) for edge in ABOVE]
     return sheet
+
+
+def _truth(sheet: Sheet) -> weighing.Truth:
+    return weighing.Truth(sheet.complaint, sheet.level, tuple(map(int, ABOVE)), sheet.flag, sheet.groups)
 
 
 def _fit(

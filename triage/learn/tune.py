@@ -18,6 +18,7 @@ GRID: Mapping[str, tuple[float, ...]] = {
     "critical_score": (0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.50, 0.60, 0.70),
     "low_confidence": (0.45, 0.50, 0.55, 0.60, 0.65, 0.70, 0.80, 0.90),
     "flag_score": (0.30, 0.40, 0.50, 0.60, 0.70, 0.80),
+    "look_alike": (0.0, 0.03, 0.06, 0.10, 0.15, 0.20),
 }
 MOST = 3_000  # examples looked at; the first of an even spread
 

@@ -122,8 +122,7 @@ def train_model(
     folder = models_dir / (name or f"{now.astimezone(UTC):%Y%m%d}-{stuff.digest[:8]}")
     if folder.exists():
         raise FileExistsError(folder)
-    known = {e.id: judged.parts(e) for e in stuff.train[: tune.MOST]} if judge is None else {}
-    decide = judge or judged.by_house(known)
+    decide = judge or judged.House((*stuff.train[: tune.MOST], *stuff.test, *stuff.tricky))
     current = in_use(models_dir)
     plain = _part_of(stuff, folder.name, seed, progress, decide, current, semantic=False)
     both = encoder.available() and len(stuff.train) < train.LARGE if semantic is None else semantic
@@ -167,7 +166,8 @@ def _part_of(
     stuff: Material, name: str, seed: int, progress: Progress, decide: Judge, current: Model | None, *, semantic: bool
 ) -> _Part:
     settings = train.Settings.for_size(len(stuff.train), semantic=semantic)
-    trained = train.fit(stuff.train, seed, progress, settings)
+    signs = decide.signs if isinstance(decide, judged.House) else None
+    trained = train.fit(stuff.train, seed, progress, settings, signs)
     model = trained.model
     progress("judging what was left out", 0.0)
     limits = tune.tune(stuff.train, trained.unseen, model.card["thresholds"], decide, progress)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from triage.desk import Judge
 from triage.judge import cues, verdict
-from triage.judge.classify import Prediction, Words
+from triage.judge.classify import Prediction, subject_of, words_of
 from triage.judge.cues import Cues
 from triage.judge.verdict import Verdict
 from triage.mail import screen
@@ -48,28 +48,27 @@ def judge(desk: Judge, mails: Sequence[Unjudged]) -> list[Judged]:
         m if m.body.language in wanted else replace(m, body=replace(m.body, language_supported=False)) for m in mails
     ]
     screened = [screen.judge(m.message, m.body, m.ours, m.received_at) for m in mails]
-    words = [Words(_subject(m), m.body.new_text, m.body.language) for m in mails]
-    predictions: list[Prediction] = desk.model.predict(words) if words else []
-    return [
-        _one(desk, mail, screening, prediction)
-        for mail, screening, prediction in zip(mails, screened, predictions, strict=True)
+    stated = [cues_of(desk.zone, mail, screening) for mail, screening in zip(mails, screened, strict=True)]
+    words = [
+        words_of(mail.message, mail.body, found, screening.received_at)
+        for mail, screening, found in zip(mails, screened, stated, strict=True)
     ]
+    predictions: list[Prediction] = desk.model.predict(words) if words else []
+    return [_one(desk, *of_one) for of_one in zip(mails, screened, stated, predictions, strict=True)]
 
 
-def _subject(mail: Unjudged) -> str:
-    """A forward's own subject says "Fwd:"; the customer's stands inside."""
-    forwarded = mail.body.forwarded
-    return forwarded.subject if forwarded and forwarded.subject else mail.message.subject
-
-
-def _one(desk: Judge, mail: Unjudged, screening: Screening, prediction: Prediction) -> Judged:
-    found = cues.find(
+def cues_of(zone: str, mail: Unjudged, screening: Screening) -> Cues:
+    """The cues of a screened mail; its dates are read in `zone` (IANA)."""
+    return cues.find(
         mail.body,
-        _subject(mail),
+        subject_of(mail.message, mail.body),
         screening.received_at,
-        desk.zone,
+        zone,
         mail.message.attachments,
         forwarded=screening.forwarded_by is not None,
     )
+
+
+def _one(desk: Judge, mail: Unjudged, screening: Screening, found: Cues, prediction: Prediction) -> Judged:
     decided = verdict.of(mail.message, mail.body, screening, found, prediction, desk.thresholds, desk.config.calendar)
     return Judged(mail.message, mail.body, screening, found, decided)

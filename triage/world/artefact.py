@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -29,8 +29,10 @@ from triage.errors import ModelUntrusted, NotFound
 from triage.judge import encoder
 from triage.judge.features import Features
 from triage.judge.linear import Head, LinearModel
+from triage.judge.weigh import Forest, Weighing
 
-FORMAT = 1  # of the model file; raised when its layout changes
+FORMAT = 2  # of the model file; raised when its layout changes
+_READ = (1, FORMAT)  # format 1 has no second stage
 CARD, MODEL, SEMANTIC, CURRENT, HISTORY = "card.json", "model.joblib", "semantic.joblib", "current", "history.jsonl"
 _LIBRARIES = ("numpy", "scipy", "joblib", "scikit-learn")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
@@ -81,7 +83,7 @@ def save(model: LinearModel, folder: Path, card: Mapping[str, Any], semantic: Li
 def verify(folder: Path) -> dict[str, Any]:
     """The card of a model whose files and libraries are what the card says; else ModelUntrusted. Loads nothing."""
     card = read_card(folder)
-    if card.get("format") != FORMAT:
+    if card.get("format") not in _READ:
         raise _untrusted(folder, f"its format is {card.get('format')!r}, this program reads {FORMAT}")
     for library, trained in dict(card.get("libraries", {})).items():
         if library not in _LIBRARIES:
@@ -166,7 +168,14 @@ def _put_together(parts: Mapping[str, Any], name: str, card: Mapping[str, Any]) 
         )
         for name, head in parts["heads"].items()
     }
-    return LinearModel(name, features, heads, parts["familiar"], card)
+    return LinearModel(name, features, heads, parts["familiar"], card, _weighing(parts.get("weighing")))
+
+
+def _weighing(parts: Mapping[str, Any] | None) -> Weighing | None:
+    if parts is None:
+        return None
+    forests = [Forest(**one) for one in parts["forests"]]
+    return Weighing(tuple(parts["signs"]), forests[0], tuple(forests[1:]), parts["flags"])
 
 
 def current(models_dir: Path) -> Path:
@@ -253,6 +262,7 @@ def _taken_apart(model: LinearModel) -> dict[str, Any]:
         "middle": features.middle.astype(np.float32),
         **({"centre": features.centre.astype(np.float32)} if features.semantic else {}),
         "familiar": np.asarray(model.familiar, dtype=np.float64),
+        **({"weighing": _weighing_apart(model.weighing)} if model.weighing else {}),
         "heads": {
             name: {
                 "labels": list(head.labels),
@@ -264,6 +274,15 @@ def _taken_apart(model: LinearModel) -> dict[str, Any]:
             }
             for name, head in model.heads.items()
         },
+    }
+
+
+def _weighing_apart(weighing: Weighing) -> dict[str, Any]:
+    forests = (weighing.complaint, *weighing.urgency)
+    return {
+        "signs": list(weighing.signs),
+        "forests": [{one.name: getattr(forest, one.name) for one in fields(forest)} for forest in forests],
+        "flags": weighing.flags,
     }
 
 

@@ -263,6 +263,8 @@ class ThresholdsPart(Part):
     """Below it a mail is unlike anything the model has seen, and a person looks."""
     flag_score: Share | None = None
     """From this probability on a learned flag is raised."""
+    look_alike: Share | None = None
+    """Below this probability a wording of a flag is taken for a look-alike and raises nothing."""
 
 
 class JudgingFile(Part):
