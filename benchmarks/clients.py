@@ -1,4 +1,4 @@
-"""Other ways to fetch the same folder, from the limit upwards: a bare socket, imaplib, IMAPClient as it comes."""
+"""Ways to fetch the same folder, from the limit upwards: a bare socket, imaplib, IMAPClient as it comes, our fetch layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
+
+from benchmarks import jobs
 
 BATCH = 100
 
@@ -89,3 +91,28 @@ def imapclient_plain(*, port: int, user: str, password: str, folder: str) -> dic
             found = box.fetch(uids[start : start + BATCH], ["BODY.PEEK[]"])
             count += sum(b"BODY[]" in item for item in found.values())
     return {"mails": count}
+
+
+def fetch(*, port: int, user: str, password: str, folder: str) -> dict[str, Any]:
+    """The fetch layer alone: sign in, list, sizes and dates, bodies in batches."""
+    from triage.world import inbox, signin
+
+    account = inbox.MailboxAccount(
+        name="bench", host="localhost", port=port, tls=inbox.Tls.NONE, ca_file=None, user=user,
+        sign_in=signin.Password(lambda: password),
+    )  # fmt: skip
+    mails = octets = 0
+    with inbox.open(account) as box:
+        box.select(folder, read_only=True)
+        facts = box.facts(box.uids())
+        packed, _ = inbox.batches(facts, account.limits)
+        for uids in packed:
+            for one in box.fetch(uids, facts):
+                mails += one.raw is not None
+                octets += len(one.raw or b"")
+    return {"mails": mails, "octets": octets, "peak_mb": jobs.peak_mb()}
+
+
+def nothing() -> dict[str, Any]:
+    """What a process of ours costs before it does anything."""
+    return {}

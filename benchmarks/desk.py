@@ -1,4 +1,4 @@
-"""Our own parts on a real server: the fetch layer, the whole intake, an idle poll."""
+"""Our own parts on a real server: the whole intake, an idle poll."""
 
 from __future__ import annotations
 
@@ -13,31 +13,6 @@ from typing import Any
 
 from benchmarks.generator import NOW
 from benchmarks.jobs import peak_mb
-
-
-def fetch(*, port: int, user: str, password: str, folder: str) -> dict[str, Any]:
-    """The fetch layer alone: sign in, list, sizes and dates, bodies in batches."""
-    from triage.world import inbox, signin
-
-    account = inbox.MailboxAccount(
-        name="bench", host="localhost", port=port, tls=inbox.Tls.NONE, ca_file=None, user=user,
-        sign_in=signin.Password(lambda: password),
-    )  # fmt: skip
-    mails = octets = 0
-    with inbox.open(account) as box:
-        box.select(folder, read_only=True)
-        facts = box.facts(box.uids())
-        packed, _ = inbox.batches(facts, account.limits)
-        for uids in packed:
-            for one in box.fetch(uids, facts):
-                mails += one.raw is not None
-                octets += len(one.raw or b"")
-    return {"mails": mails, "octets": octets, "peak_mb": peak_mb()}
-
-
-def nothing() -> dict[str, Any]:
-    """What a process of ours costs before it does anything."""
-    return {}
 
 
 def furnish(

@@ -13,8 +13,8 @@ from typing import Any
 
 #: job -> the module that has it
 WHERE = {
-    **dict.fromkeys(("drain", "imaplib_batches", "imapclient_plain", "durable_pull"), "clients"),
-    **dict.fromkeys(("fetch", "poll", "intake", "two_intakes", "help_out", "furnish", "nothing"), "desk"),
+    **dict.fromkeys(("drain", "imaplib_batches", "imapclient_plain", "durable_pull", "fetch", "nothing"), "clients"),
+    **dict.fromkeys(("poll", "intake", "two_intakes", "help_out", "furnish"), "desk"),
     **dict.fromkeys(("stages", "profile"), "stages"),
     **dict.fromkeys(("sweep_query", "escalation", "deadlines"), "cases"),
     **dict.fromkeys(("train", "predict"), "learning"),

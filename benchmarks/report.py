@@ -159,10 +159,17 @@ def _helpdesk(part: Mapping[str, Any]) -> str:
                 rows.append((size, name, _three(table[name]), ""))
     text = _table(("mails", "", "mails a second", "CPU µs a mail"), rows)
     costs = [(name, row["cases"], _figure(row["cpu_us"])) for name, row in part["escalation"].items()]
-    return (
-        f"## Beside django-helpdesk\n\nSQLite, start-up included.\n\n{text}\n\nEscalation of what is due:\n\n"
-        + _table(("", "cases", "CPU µs a case"), costs)
-    )  # fmt: skip
+    page = f"## Beside django-helpdesk\n\nSQLite, start-up included.\n\n{text}\n\n"
+    page += "Escalation of what is due, start-up left out on both sides:\n\n" + _table(
+        ("", "cases", "CPU µs a case"), costs
+    )
+    ours = part["escalation"]["ours"]
+    if "digest_us" in ours:
+        page += (
+            f"\n\nA case of ours took {ours['steps']:.1f} steps at once, each with its event, result and mail; a ticket of "
+            f"theirs one. The daily digest, measured apart, costs {_figure(ours['digest_us'])} µs an open case, once a day."
+        )
+    return page
 
 
 def _poll(part: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.casebook import STD, Story, at, flat, targets, wall
 from triage.casework import deadline
 from triage.casework.case import Case, apply, replay
 from triage.casework.escalate import Ladder, due, next_moment
-from triage.casework.events import SHAPES, Event, Kind, make
+from triage.casework.events import SHAPES, Event, Kind, check, make
 from triage.casework.policy import Policies, Span
 from triage.casework.standards import PACKS, default_policy
 from triage.errors import NotAllowed
@@ -440,3 +441,10 @@ def test_whatever_is_told_there_is_a_case_or_a_sentence_and_an_open_case_has_an_
         assert len({step.key for step in taken}) == len(taken)
         assert all(step.key not in {t.key for t in case.taken} and step.due_at <= now for step in taken)
     assert replay(accepted) == case
+
+
+def test_an_event_is_checked_once_and_anew_when_it_was_changed() -> None:
+    good = make(1, Kind.NOTED, at("Mon 23 Nov 2026 09:00"), {"text": "called back"})
+    assert check(good) is good
+    with pytest.raises(NotAllowed, match="carries no 'words'"):
+        check(replace(good, data={"words": "called back"}))

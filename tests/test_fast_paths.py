@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -16,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triage.casework import card
+from triage.casework import card, wordings
 from triage.demo.mails import samples
-from triage.mail import message, redact
-from triage.world.store import cases
+from triage.judge import sentences
+from triage.mail import message, redact, thread
+from triage.world.store import cases, loads
 from triage.world.store.database import Database
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -90,7 +92,7 @@ def _row(number: int, **more: Any) -> dict[str, Any]:
 
 def _counted(database: Database) -> Iterator[tuple[dict[str, int], dict[str, datetime]]]:
     with database.read() as tx:
-        yield dict(cases.open_counts(tx)), dict(cases.last_assigned(tx))
+        yield dict(loads.open_counts(tx)), dict(loads.last_assigned(tx))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -104,7 +106,7 @@ def test_the_load_kept_within_a_transaction_is_the_load_a_new_one_counts(databas
         with database.write() as tx:
             for _ in range(15):
                 if draw.random() < 0.4:
-                    cases.open_counts(tx)
+                    loads.open_counts(tx)
                 if not known or draw.random() < 0.5:
                     number += 1
                     opened = NOW + timedelta(minutes=draw.randrange(1000))
@@ -120,7 +122,7 @@ def test_the_load_kept_within_a_transaction_is_the_load_a_new_one_counts(databas
                     values["opened_at"] = cases.by_ids(tx, [case_id])[case_id]["opened_at"]
                 cases.save(tx, case_id, 0, values, was if draw.random() < 0.9 else None)
                 known[case_id] = (owner, status != "closed")
-            kept = {o: n for o, n in cases.open_counts(tx).items() if n}, dict(cases.last_assigned(tx))
+            kept = {o: n for o, n in loads.open_counts(tx).items() if n}, dict(loads.last_assigned(tx))
             rows = cases.rows(tx, everything=True)
         assert kept[0] == dict(Counter(owner for owner, is_open in known.values() if is_open))
         assert kept[1] == {
@@ -134,12 +136,12 @@ def test_the_load_kept_within_a_transaction_is_the_load_a_new_one_counts(databas
 def test_what_fails_apart_is_undone_alone(database: Database) -> None:
     with database.write() as tx:
         cases.create(tx, _row(1))
-        assert cases.open_counts(tx) == {"": 1}
+        assert loads.open_counts(tx) == {"": 1}
         with pytest.raises(LookupError), database.apart(tx):
             cases.create(tx, _row(2))
             raise LookupError
-        cases.count_anew(tx)
-        assert cases.open_counts(tx) == {"": 1}
+        loads.count_anew(tx)
+        assert loads.open_counts(tx) == {"": 1}
         with database.apart(tx):
             cases.create(tx, _row(3))
     with database.read() as tx:
@@ -167,6 +169,34 @@ def test_the_owner_of_a_customer_is_the_last_of_the_queue(database: Database) ->
         queue = cases.rows(tx, everything=False, where={"customer": "a@example.com"})
         assert cases.owner_of_customer(tx, "a@example.com") == queue[-1]["owner"] == "o2"
         assert cases.owner_of_customer(tx, "b@example.com") is None
+
+
+def test_text_without_a_run_of_digits_names_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, found = random.Random(4), 0
+    made = ["".join(draw.choices("123456  -", k=draw.randrange(4, 16))) for _ in range(3000)]
+    texts_ = [
+        *texts(),
+        *(f"Your order {number}." for number in made),
+        *(f"OL{number} and A-{number}" for number in made),
+    ]
+    short = [thread.reference_numbers.__wrapped__(text) for text in texts_]
+    monkeypatch.setattr(thread, "_DIGITS", re.compile(""))
+    for text, numbers in zip(texts_, short, strict=True):
+        assert thread.reference_numbers.__wrapped__(text) == numbers, text
+        found += bool(numbers)
+    assert found > 1000
+
+
+def test_the_phrases_of_one_section_find_what_all_phrases_find_of_it() -> None:
+    found = 0
+    for text in texts():
+        read = sentences.read(text)
+        for language in wordings.LANGUAGES:
+            whole = wordings.load(language).scan(read.sentences, read.words)
+            wishes = [hit for hit in whole if hit.section == "wish"]
+            assert wordings.section(language, "wish").scan(read.sentences, read.words) == wishes
+            found += len(wishes)
+    assert found
 
 
 def test_known_keys_are_left_alone(database: Database) -> None:

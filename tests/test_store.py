@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
 from triage.errors import DiskFull, InvariantBroken, Permanent
@@ -222,7 +225,7 @@ def test_the_low_uid_never_passes_a_mail_that_is_not_finished(database: Database
 
 
 def test_a_notice_with_a_known_key_is_not_written_again(database: Database) -> None:
-    row = {
+    row: dict[str, Any] = {
         "key": "reminder:1:first_response:1", "kind": "reminder", "case_id": None, "recipient": "a@example.com",
         "subject": "s", "text": "t", "headers": {}, "message_id": "<1@x>", "state": "pending", "not_before": NOW,
         "created_at": NOW,
@@ -232,3 +235,14 @@ def test_a_notice_with_a_known_key_is_not_written_again(database: Database) -> N
         assert outbox.put(tx, {**row, "subject": "other"}) is False
         assert [entry["subject"] for entry in outbox.due(tx, NOW, 10)] == ["s"]
         assert outbox.due(tx, NOW - timedelta(seconds=1), 10) == []
+
+
+def test_what_a_mail_spells_out_as_an_escape_breaks_no_json() -> None:
+    """A NUL goes; the six letters of its escape stay, whatever stands before and behind them."""
+    column, dialect, parts = schema.Json(), sqlite.dialect(), ("\\", "u0000", "\x00", '"', "\ud800")
+    for length in range(6):
+        for letters in product(parts, repeat=length):  # 1 + 5 + ... + 5^5 = 3,906 texts
+            written = "".join(letters)
+            stored = column.process_bind_param({"text": written}, dialect)
+            kept = written.replace("\x00", "").replace("\ud800", "?")
+            assert column.process_result_value(stored, dialect) == {"text": kept}, written

@@ -93,10 +93,10 @@ def test_a_mail_that_cannot_be_settled_is_quarantined_and_the_rest_of_its_batch_
 ) -> None:
     settle = take_in._settle
 
-    def hole(desk: Desk, tx: Any, mail: Waiting, judged: Any, reading: Any) -> Any:
+    def hole(desk: Desk, tx: Any, mail: Waiting, judged: Any, reading: Any, keys: Any) -> Any:
         if mail.id == POISON and not isinstance(judged, Unreadable):
             raise fault
-        return settle(desk, tx, mail, judged, reading)
+        return settle(desk, tx, mail, judged, reading, keys)
 
     monkeypatch.setattr(take_in, "_settle", hole)
     with desk_with_mail(tmp_path) as desk:

@@ -181,10 +181,10 @@ def commands(card: Card, *names: str) -> list[str]:
 def one_line(text: str, longest: int = _LINE) -> str:
     """One line without control, format or bidirectional characters, shortened with three dots."""
     # Cut first: a mail's subject may be a megabyte. Cf holds the overrides that turn text round (U+202E).
-    cut = text[: 4 * longest]
-    if not cut.isprintable():  # none of these is printable, so most lines need no second look
-        cut = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in cut)
-    flat = " ".join(cut.split())
+    flat = " ".join(text[: 4 * longest].split())
+    if not flat.isprintable():  # none of these is printable, so most lines need no second look
+        flat = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in flat)
+        flat = " ".join(flat.split())
     return flat if len(flat) <= longest else f"{flat[: longest - 3].rstrip()}..."
 
 

@@ -64,7 +64,12 @@ def apply(case: Case | None, event: Event) -> Case:
     if case.status is Status.CLOSED and event.kind not in _AFTER_CLOSE:
         raise NotAllowed(f"Case {case.number} is closed; a closed case cannot be {_said(event)}. Reopen it first.")
     change = _CHANGES.get(event.kind)
-    return replace(change(case, event, event.data) if change else case, last_seq=event.seq)
+    changed = change(case, event, event.data) if change else case
+    if changed is case:
+        return replace(case, last_seq=event.seq)
+    # Nobody else has it yet: a second copy of its forty fields would double what an event costs.
+    object.__setattr__(changed, "last_seq", event.seq)
+    return changed
 
 
 def replay(events: Iterable[Event]) -> Case:

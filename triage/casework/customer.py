@@ -107,7 +107,6 @@ def wishes(text: str, language: str) -> tuple[str, ...]:
     read = sentences.read(text)
     found: dict[str, None] = {}
     for one in said.languages(language, len(read.words)):
-        for hit in wordings.load(one).scan(read.sentences, read.words):
-            if hit.section == "wish":
-                found.setdefault(said.quote(read, read.sentences[hit.sentence])[:200])
+        for hit in wordings.section(one, "wish").scan(read.sentences, read.words):
+            found.setdefault(said.quote(read, read.sentences[hit.sentence])[:200])
     return tuple(found)[:_WISHES]

@@ -91,6 +91,9 @@ class Event:
     actor: str  # who: a person's name, or "desk" for the program itself
     mail_id: int | None = None  # the stored mail that shows it
     data: Mapping[str, Any] = field(default_factory=dict)
+    checked: bool = field(
+        default=False, init=False, repr=False, compare=False
+    )  # by `check`, which need not do it again
 
 
 def make(
@@ -109,6 +112,8 @@ def make(
 
 def check(event: Event) -> Event:
     """The event with its data in normal form, or NotAllowed: the one place where the shape of events is judged."""
+    if event.checked:
+        return event
     kind = _kind(event.kind)
     if not isinstance(event.data, Mapping):
         raise NotAllowed(f"The data of an event {kind.value!r} must be an object.")
@@ -123,7 +128,9 @@ def check(event: Event) -> Event:
     if event.mail_id is not None and (isinstance(event.mail_id, bool) or not isinstance(event.mail_id, int)):
         raise NotAllowed(f"The mail of an event {kind.value!r} is named by its number.")
     at, recorded = _stamp(event.at, kind), _stamp(event.recorded_at, kind)
-    return Event(event.seq, kind, at, recorded, event.actor, event.mail_id, data)
+    good = Event(event.seq, kind, at, recorded, event.actor, event.mail_id, data)
+    object.__setattr__(good, "checked", True)
+    return good
 
 
 def _stamp(value: datetime, kind: Kind) -> datetime:

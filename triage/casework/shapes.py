@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from triage.words import Urgency
@@ -19,17 +20,28 @@ Read = Callable[[Any], Any]
 
 def moment(value: object) -> datetime:
     """Read a moment of event data: an ISO 8601 string with its zone, or an aware datetime. UTC, whole seconds."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("must be a moment such as 2026-11-23T09:00:00+00:00") from None
+    return _parsed(value) if isinstance(value, str) else _utc(value)
+
+
+@lru_cache(maxsize=8192)  # an event's moments are read as it is checked, again as it is applied, and at every replay
+def _parsed(value: str) -> datetime:
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a moment such as 2026-11-23T09:00:00+00:00") from None
+    return _utc(read)
+
+
+def _utc(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise ValueError("must be a moment such as 2026-11-23T09:00:00+00:00")
     if value.tzinfo is None:
         raise ValueError("must carry its time zone")
     try:
-        value = value.astimezone(UTC).replace(microsecond=0)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
+        if value.microsecond:
+            value = value.replace(microsecond=0)
     except OverflowError:
         raise ValueError("lies outside the years 1975 to 2300") from None
     if not 1975 <= value.year <= 2300:
@@ -51,7 +63,8 @@ class Part:
 
 def fields(parts: Mapping[str, Part], given: Mapping[str, Any]) -> dict[str, Any]:
     """The given fields in normal form, defaults filled in; ValueError names the first field that is wrong."""
-    if unknown := sorted(str(key) for key in given if key not in parts):
+    if not given.keys() <= parts.keys():
+        unknown = sorted(str(key) for key in given if key not in parts)
         raise ValueError(f"carries no {unknown[0]!r}; it carries {', '.join(parts) or 'nothing'}")
     found: dict[str, Any] = {}
     for label, part in parts.items():
@@ -73,6 +86,8 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be text")
     value = value[:TEXT_LIMIT].replace("\x00", "")
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 CHANCE = 0.001  # of a false alarm, for each figure and report
 FEWEST = 30  # mails on either side; below it nothing is said
@@ -56,6 +55,8 @@ def interval(hits: int, total: int, confidence: float = 0.95) -> tuple[float, fl
     """The exact (Clopper-Pearson) interval of a rate: right also where nothing was found yet. (0, 1) for no trial."""
     if total == 0:
         return 0.0, 1.0
+    from scipy import special  # here and below at its first use: every run would pay a tenth of a second for it
+
     tail = (1 - confidence) / 2
     low = 0.0 if hits == 0 else float(special.betaincinv(hits, total - hits + 1, tail))
     high = 1.0 if hits == total else float(special.betaincinv(hits + 1, total - hits, 1 - tail))
@@ -87,6 +88,8 @@ def homogeneity(table: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> flo
     freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
     if freedom < 1:
         return 1.0
+    from scipy import special
+
     return float(special.chdtrc(freedom, ((table - expected) ** 2 / expected).sum()))
 
 
@@ -125,6 +128,8 @@ def fisher(a: int, n: int, b: int, m: int) -> float:
 
 def _choose(n: int, k: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """log of n over k."""
+    from scipy import special
+
     found: np.ndarray[tuple[int], np.dtype[np.float64]] = (
         special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     )

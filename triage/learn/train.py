@@ -38,7 +38,7 @@ class Settings:
     """Everything a run of the trainer depends on but its data. Chosen by cross-validation; see docs/quality.md."""
 
     share: Mapping[str, float] = field(
-        default_factory=lambda: {"word": 1.0, "concept": 1.0, "letters": 0.7, "meaning": 0.7}
+        default_factory=lambda: {"word": 1.2, "concept": 0.5, "letters": 0.7, "meaning": 0.3}
     )
     least: Mapping[str, int] = field(default_factory=lambda: {"word": 2, "concept": 2, "letters": 4})
     most: Mapping[str, int] = field(default_factory=lambda: {"word": 60_000, "concept": 15_000, "letters": 40_000})
@@ -57,9 +57,10 @@ class Settings:
         if mails < LARGE:
             plain = Settings()
             # beside whole sentences the meaning of single words adds nothing (measured)
-            return replace(plain, share={**plain.share, "meaning": 0.0, "sentence": 1.2}) if semantic else plain
+            louder = {**plain.share, "concept": 0.7, "meaning": 0.0, "sentence": 0.8}
+            return replace(plain, share=louder) if semantic else plain
         return Settings(
-            share={"word": 1.0, "concept": 1.0, "meaning": 0.7},
+            share={"word": 1.2, "concept": 0.5, "meaning": 0.3},
             least={"word": 4, "concept": 4},
             most={"word": 80_000, "concept": 10_000},
             columns=60_000,

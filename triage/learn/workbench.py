@@ -90,7 +90,7 @@ def material(source: Sequence[Example], corpus_dir: Path | None, seed: int) -> M
         parts = dataset.split(known, _TEST_SHARE, seed)
         known, test = list(parts.train), list(parts.test)
     if not known:
-        raise TooLittleToLearn("there is no labelled mail.")
+        raise TooLittleToLearn("There is no labelled mail.")
     return Material(tuple(known), tuple(test), tricky)
 
 

@@ -24,6 +24,7 @@ _KEEP = (
     r"\bC-\d{4}-\d{3,9}\b|[#A-Za-z]-?\d{3,12}\b|\b\d{1,2}:\d\d(?::\d\d)?\b"
 )
 _DIGIT = re.compile(r"\d")
+_LEAST = 6  # digits in the shortest national id, card or telephone number
 _NUMBERS = re.compile(
     rf"(?P<keep>{_KEEP})|(?P<number>(?<![\w.,])(?:\+|\(\+?)?\d(?:[ \u00a0./()-]{{0,2}}\d){{5,16}}(?!\w))"
 )
@@ -88,19 +89,21 @@ _POSTCODE = re.compile(
 )
 
 
-@lru_cache(maxsize=64)  # a card says subject and words several times
+@lru_cache(maxsize=1024)  # a card says subject and words several times, and the cards of a day give few reasons
 def text(plain: str) -> str:
     """`plain` with every find replaced by its kind in brackets: [card], [iban], [email], [phone] ..."""
     out = _EMAIL.sub("[email]", plain) if "@" in plain else plain
     out = _SECRET.sub(_secret, out)
-    if not _DIGIT.search(out):
+    digits = len(_DIGIT.findall(out))
+    if not digits:
         return out  # nothing below is found without a digit
     out = _IBAN.sub(_iban, out)
     out = _CUED_ID.sub(lambda m: f"{m['cue']}{m['gap']}[id]", out)
-    for pattern, holds in _NATIONAL:
-        out = _replaced(pattern, holds, "[id]", out)
-    out = _replaced(_CARD, lambda written: _luhn(_digits(written)), "[card]", out)
-    out = _NUMBERS.sub(_number, out)
+    if digits >= _LEAST:
+        for pattern, holds in _NATIONAL:
+            out = _replaced(pattern, holds, "[id]", out)
+        out = _replaced(_CARD, lambda written: _luhn(_digits(written)), "[card]", out)
+        out = _NUMBERS.sub(_number, out)
     out = _STREET.sub("[address]", out)
     return _POSTCODE.sub("[postcode]", out)
 

@@ -66,6 +66,7 @@ _CASE_NUMBER = re.compile(r"\bC-\d{4}-\d{3,9}\b", re.IGNORECASE)
 _LETTERED = re.compile(
     r"(?<![\w@/.-])([A-Z]{1,5}(?:-[A-Z]{1,4})?[- ]?\d{3,12}(?:[- ]\d{3,6}){0,3}(?:-[A-Z0-9]{1,6})?)(?![\w@])"
 )
+_DIGITS = re.compile(r"\d{3}|\d[ -]{1,7}\d")  # where nothing is like this, neither pattern finds five digits
 #: digits alone count only behind a word that says what they are
 _CUED = re.compile(
     r"\b(?:order|invoice|account|acct|booking|reservation|policy|contract|customer|claim|ticket|reference|ref|tracking|"
@@ -166,13 +167,15 @@ def _searched(message: Message, body: Body) -> str:
     return "\n".join(part[:_READ] for part in parts)
 
 
-@lru_cache(maxsize=16)  # asked for the same words by threading, routing and the keys of the case
+@lru_cache(maxsize=128)  # asked for the same words by threading, for a whole batch, and then by the keys of each case
 def reference_numbers(text: str) -> tuple[str, ...]:
     """Order, invoice, account numbers in a text, in one form (capitals, no space or hyphen); at most ten.
 
     The store indexes each case's mails by these, so that a second address with the same order number finds the case.
     """
     text = text[: 4 * _READ]
+    if not _DIGITS.search(text):
+        return ()
     found: dict[str, None] = {}
     for match in (*_LETTERED.finditer(text), *_CUED.finditer(text)):
         written = match[1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -14,13 +15,44 @@ from triage.mail.thread import CaseRef, Key, Threading
 from triage.operations.judging import Judged
 from triage.words import Status
 from triage.world.store import cases, mails, outbox
+from triage.world.store.mails import Waiting
 
 REOPEN_DAYS = 14
+_NAMES_A_MAIL = ("message_id", "reference")
 
 
-def find(desk: Desk, tx: Connection, judged: Judged) -> Threading:
-    """The case this mail joins, if any, with what tied it there."""
-    keys = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
+Keys = tuple[Key, ...]
+
+
+def look_up(desk: Desk, tx: Connection, batch: Sequence[tuple[Waiting, Judged]]) -> dict[int, Keys]:
+    """Ask the register once for a whole batch what each of its mails will be asked for. Mail id -> its keys, but for
+    those of a mail that finds a hole in the program: it is met again when the mail is settled, apart from the others.
+    """
+    found: dict[int, Keys] = {}
+    known = {mail.id: judged for mail, judged in batch}
+    for mail_id, judged in known.items():
+        with suppress(Exception):
+            found[mail_id] = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
+    keys = [key for some in found.values() for key in some]
+    named = [key.value for key in keys if key.kind in _NAMES_A_MAIL]
+    senders = [judged.screening.customer.email for judged in known.values()]
+    mails.look_up(
+        tx,
+        [mail for mail, _ in batch],
+        [judged.message.logical_key for judged in known.values()],
+        [*(judged.message.message_id for judged in known.values()), *named],
+    )
+    outbox.look_up(tx, named)
+    orders = [key.value for key in keys if key.kind == "order"]
+    cases.look_up(tx, senders, {"address": senders, "order": orders})
+    _known(tx, tuple(keys))  # who takes part in the cases that these lead to
+    return found
+
+
+def find(desk: Desk, tx: Connection, judged: Judged, keys: Keys | None = None) -> Threading:
+    """The case this mail joins, if any, with what tied it there. `keys` are its keys where they are known already."""
+    if keys is None:
+        keys = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
     text = f"{judged.message.subject}\n{judged.body.own}\n{judged.body.signature}"
     found = thread.decide(keys, _known(tx, keys), judged.screening, desk.now(), REOPEN_DAYS, text)
     return _same_customer(tx, judged, found) if found.how == "new" and not found.possibly else found
@@ -55,7 +87,7 @@ def _known(tx: Connection, keys: tuple[Key, ...]) -> dict[Key, tuple[CaseRef, ..
     """For each key, the cases the register knows by it; merged ones followed to where they went."""
     numbers = cases.by_numbers(tx, [key.case_number for key in keys if key.case_number])
     orders = cases.with_key(tx, "order", [key.value for key in keys if key.kind == "order"])
-    ids = [key.value for key in keys if key.kind in ("message_id", "reference")]
+    ids = [key.value for key in keys if key.kind in _NAMES_A_MAIL]
     mailed, sent = mails.case_of_message_ids(tx, ids), mails.sent_ids(tx, ids)
     noticed = outbox.case_of_message_ids(tx, ids)
     found: dict[Key, list[tuple[int, bool]]] = {}
@@ -81,11 +113,11 @@ def _sent(ref: CaseRef) -> CaseRef:
 
 
 def _refs(tx: Connection, ids: Iterable[int]) -> dict[int, CaseRef]:
-    wanted = set(ids)
-    into = cases.merged_into(tx, wanted)
+    wanted = cases.by_ids(tx, ids)
+    into = cases.merged_into(tx, (case for case, row in wanted.items() if row["status"] == Status.MERGED))
     final = {case: into.get(case, case) for case in wanted}
-    rows = cases.by_ids(tx, final.values())
-    people = cases.keys_of(tx, rows, "address")
+    rows = wanted | cases.by_ids(tx, into.values())
+    people = cases.keys_of(tx, final.values(), "address")
     return {
         case: CaseRef(
             at, rows[at]["number"], Status(rows[at]["status"]), rows[at]["closed_at"], frozenset(people[at]),

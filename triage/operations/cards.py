@@ -21,38 +21,18 @@ __all__ = ["card", "due", "local", "people"]
 
 
 def card(
-    desk: Desk, tx: Connection, case: Case, *, judged: Judged | None = None, place: tuple[str, str] | None = None
-) -> Card:
-    """The card as of now. `judged` is the mail that is being settled and has no row yet; `place` where it lies."""
+    desk: Desk, tx: Connection, case: Case, *, judged: Judged | None = None, place: tuple[str, str] | None = None,
+    found: Sequence[Deadline] | None = None,
+) -> Card:  # fmt: skip
+    """The card as of now. `judged` is the mail that is being settled and has no row yet; `place` where it lies; `found`
+    the deadlines of the case as of now where they are worked out already."""
     stored = None if place and judged else mails.first_of_case(tx, case.id)
     at, within, first_id = stored or ("", "", "")
     mailbox, folder = place or (at or _mailbox(tx, case), within or "INBOX")
     message_id = first_id or (judged.message.message_id if judged else "")
-    found = deadline.of(case, desk.config.policies, desk.config.calendars, desk.now())
-    return Card(
-        case_id=case.id,
-        number=case.number,
-        token=tokens.case_token(case.number, desk.secret),
-        zone=desk.zone,
-        urgency=case.urgency,
-        owner=name_of(desk, case.owner),
-        mailbox=mailbox,
-        folder=folder,
-        message_id=message_id,
-        received_at=case.received_at,
-        customer=case.customer,
-        customer_name=case.customer_name,
-        subject=case.subject,
-        summary=judged.body.new_text[:600] if judged else "",
-        disposition=case.disposition.value,
-        complaint_type=case.complaint_type or "",
-        flags=tuple(Flagged(flag.name, flag.evidence) for flag in case.flags),
-        reasons=_reasons(case, judged),
-        deadlines=tuple(due(d) for d in found if d.running),
-        history=_history(tx, case),
-        promises=_promises(desk, tx, case),
-        restrict_text=case.restrict_text,
-    )
+    if found is None:
+        found = deadline.of(case, desk.config.policies, desk.config.calendars, desk.now())
+    return filled(desk, tx, case, found, (mailbox, folder, message_id), _history(tx, case), judged)
 
 
 def brief(desk: Desk, case: Case, mailbox: str) -> Card:
@@ -109,3 +89,36 @@ def people(desk: Desk, case: Case, roles: Sequence[str], now: datetime) -> tuple
     roster = desk.config.roster
     told = roster.told(tuple(roles), case.owner, now) or ("lead",)
     return roster.emails(told, now)
+
+
+def filled(
+    desk: Desk, tx: Connection, case: Case, found: Sequence[Deadline], place: tuple[str, str, str],
+    history: tuple[str, ...], judged: Judged | None = None,
+) -> Card:  # fmt: skip
+    """The card from what the caller has read: the deadlines as of now, where the first mail lies (mailbox, folder,
+    Message-ID), the lines about the customer."""
+    mailbox, folder, message_id = place
+    return Card(
+        case_id=case.id,
+        number=case.number,
+        token=tokens.case_token(case.number, desk.secret),
+        zone=desk.zone,
+        urgency=case.urgency,
+        owner=name_of(desk, case.owner),
+        mailbox=mailbox,
+        folder=folder,
+        message_id=message_id,
+        received_at=case.received_at,
+        customer=case.customer,
+        customer_name=case.customer_name,
+        subject=case.subject,
+        summary=judged.body.new_text[:600] if judged else "",
+        disposition=case.disposition.value,
+        complaint_type=case.complaint_type or "",
+        flags=tuple(Flagged(flag.name, flag.evidence) for flag in case.flags),
+        reasons=_reasons(case, judged),
+        deadlines=tuple(due(d) for d in found if d.running),
+        history=history,
+        promises=_promises(desk, tx, case),
+        restrict_text=case.restrict_text,
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,23 @@ _FINISHES = frozenset({Kind.REPLIED, Kind.CLOSED, Kind.REVIEWED, Kind.STATUTORY_
 _ANSWERED = frozenset({NoticeKind.DIGEST, NoticeKind.AUDIT, NoticeKind.FORWARD, NoticeKind.ANSWER})
 
 
+#: what moves no clock: the deadlines worked out before it stand
+_MOVES_NO_CLOCK = frozenset({Kind.ESCALATED, Kind.ASSIGNED, Kind.CLOSE_OFFERED, Kind.NOTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be written of one case: its new events and its row. `was` is (owner, open?) as the row says it."""
+
+    case_id: int
+    seen: int  # the seq of the last event when it was read
+    values: Mapping[str, Any]
+    was: tuple[str, bool]
+    events: Sequence[Mapping[str, Any]] = ()
+    addresses: frozenset[str] = frozenset()
+    number: str = ""
+
+
 class Draft:
     """One case in one transaction. `case` is always the state after the last added event."""
 
@@ -43,12 +61,20 @@ class Draft:
         self._case, self._mailbox = case, mailbox
         self._was = (case.owner, case.is_open) if case else ("", True)  # as the row says it, see `reserve`
         self._events: list[tuple[Event, str | None]] = []
+        self._deadlines: tuple[deadline.Deadline, ...] | None = None
 
     @property
     def case(self) -> Case:
         if self._case is None:
             raise LookupError("the draft has no event yet")
         return self._case
+
+    @property
+    def deadlines(self) -> tuple[deadline.Deadline, ...]:
+        """Every deadline of the case as it stands now."""
+        if self._deadlines is None:
+            self._deadlines = deadlines(self._desk, self.case, self._desk.now())
+        return self._deadlines
 
     def add(
         self, kind: Kind, at: datetime, data: Mapping[str, Any] | None = None, *, actor: str = "desk",
@@ -62,6 +88,8 @@ class Draft:
             seq, kind, at, data or {}, actor=actor, mail_id=mail_id, recorded_at=max(at, self._desk.now())
         )
         self._case = casework.apply(self._case, event)
+        if kind not in _MOVES_NO_CLOCK:
+            self._deadlines = None
         self._events.append((event, key))
         return self._case
 
@@ -76,15 +104,19 @@ class Draft:
         return sum(data["state"] == "breached" for data in results)
 
     def save(self) -> Case:
-        """Write the new events and the row. Without a new event only the next due moment is written anew: nothing was
-        to be done although the moment had come. Raises CaseMoved where somebody else wrote meanwhile."""
+        """Write the new events and the row. Raises CaseMoved where somebody else wrote meanwhile."""
+        write(self._tx, [self.changes()])
+        return self.case
+
+    def changes(self) -> Changes:
+        """What `save` writes, for a caller that writes many cases together. Without a new event only the next due moment
+        is written anew: nothing was to be done although the moment had come."""
         if any(event.kind in _FINISHES for event, _ in self._events):
             self.record_results()  # what is finished stays as it was, whatever becomes of the rules
-        case, now = self.case, self._desk.now()
-        moment, what = next_due(self._desk, case, now)
+        case, seen, was = self.case, self._seen, self._was
+        moment, what = _next_due(self._desk, case, self.deadlines, self._desk.now())
         if not self._events:
-            cases.save(self._tx, case.id, self._seen, {"next_due_at": moment, "next_target": what})
-            return case
+            return Changes(case.id, seen, {"next_due_at": moment, "next_target": what}, was)
         values = {
             "version": case.last_seq, "status": case.status.value, "customer": case.customer,
             "customer_name": case.customer_name, "subject": case.subject, "language": case.language,
@@ -95,13 +127,9 @@ class Draft:
             "closed_at": case.closing.at if case.closing else None, "next_due_at": moment, "next_target": what,
             "config_version": self._desk.config.version,
         }  # fmt: skip
-        cases.save(self._tx, case.id, self._seen, values, self._was)
-        cases.append(self._tx, [self._row(event, key) for event, key in self._events])
-        cases.add_keys(self._tx, case.id, [("address", address) for address in case.participants])
-        kinds = [event.kind.value for event, _ in self._events]
-        log.info("case saved", extra={"case": case.number, "events": kinds, "urgency": case.urgency.word})
+        events = [self._row(event, key) for event, key in self._events]
         self._seen, self._events, self._was = case.last_seq, [], (case.owner, case.is_open)
-        return case
+        return Changes(case.id, seen, values, was, events, case.participants, case.number)
 
     def _row(self, event: Event, key: str | None) -> dict[str, Any]:
         return {
@@ -111,10 +139,29 @@ class Draft:
         }  # fmt: skip
 
 
+def write(tx: Connection, changed: Sequence[Changes]) -> None:
+    """Write what was changed of these cases, each named once, in a few statements whatever their number.
+
+    Raises CaseMoved where somebody else wrote one of them meanwhile: then nothing may be kept of this transaction.
+    """
+    cases.save_all(tx, [(one.case_id, one.seen, one.values, one.was) for one in changed])
+    cases.append(tx, [row for one in changed for row in one.events])
+    cases.add_keys_all(tx, ((one.case_id, "address", address) for one in changed for address in one.addresses))
+    for one in changed:
+        if one.events:
+            kinds, urgency = [row["kind"] for row in one.events], Urgency(one.values["urgency"]).word
+            log.info("case saved", extra={"case": one.number, "events": kinds, "urgency": urgency})
+
+
 def next_due(desk: Desk, case: Case, now: datetime) -> tuple[datetime | None, str | None]:
     """When something of this case next changes, and what falls due next. An open case that has climbed the whole ladder
     is looked at again every business day: it is never forgotten, and the daily digest names it."""
-    found = deadlines(desk, case, now)
+    return _next_due(desk, case, deadlines(desk, case, now), now)
+
+
+def _next_due(
+    desk: Desk, case: Case, found: Sequence[deadline.Deadline], now: datetime
+) -> tuple[datetime | None, str | None]:
     calendar = calendar_of(desk, case)
     moment = escalate.next_moment(case, found, desk.config.ladder, calendar, now)
     if moment is None and case.is_open:
@@ -164,43 +211,55 @@ def put(
     """A notice into the outbox, a row a recipient; False where it was there already. It waits for the quiet hours.
 
     `notices: off` keeps it as held: shown, never sent, also when notices are switched on later. `me` sends all of it
-    to the one address. `batched`: it waits for `telling.release`, which knows how many there are.
+    to the one address. `batched`: it waits for `climbing.release`, which knows how many there are.
     """
-    now, mode = desk.now(), desk.config.notices.mode
+    now = desk.now()
     row = cases.by_ids(tx, [notice.case_id])[notice.case_id] if notice.case_id is not None else None
-    number = str(row["number"]) if row else "DESK"
-    earliest = max(not_before or now, _told_from(desk, notice, row, now))
-    state = "batched" if batched else outbox_state(desk)
-    if row is not None and row["received_at"] < desk.started(row["mailbox"]):
-        state = "held"  # taken in by a backfill: going live floods nobody
     new = False
-    recipients = [desk.config.notices.me] if mode == "me" else [*notice.to, *_channels(desk, notice, row)]
-    for recipient in recipients:
-        subject, text = (notice.subject, notice.text)
-        if recipient and recipient.startswith(CHANNEL):
-            subject, text = in_channel(notice)
-        key = f"{notice.key}>{hashlib.sha256((recipient or '').encode()).hexdigest()[:8]}"
-        serial = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10**9
-        headers = dict(notice.headers)
-        headers[tokens.LOOP_HEADER] = tokens.loop_marker(desk.instance, desk.secret)
-        if mode == "me":
-            headers["X-Triage-For"] = ", ".join(notice.to)
-        if notice.case_id is not None and desk.reply_address:
-            headers["Reply-To"] = tokens.plus_address(desk.reply_address, number, desk.secret)
-        elif notice.kind in _ANSWERED and desk.reply_address:
-            headers["Reply-To"] = desk.reply_address
-        held_back = brake.pulled(tx, notice, recipient or "", now)
-        entry = {
-            "key": key, "kind": notice.kind.value, "case_id": notice.case_id, "recipient": recipient,
-            "subject": subject, "text": text, "headers": headers,
-            "message_id": tokens.message_id(number, serial, desk.secret, desk.id_host),
-            "state": brake.SUPPRESSED if held_back else state, "not_before": earliest, "created_at": now,
-        }  # fmt: skip
+    for entry in entries(desk, notice, row, now, not_before=not_before, batched=batched):
+        held_back = brake.pulled(tx, notice, entry["recipient"] or "", now)
+        if held_back:
+            entry["state"] = brake.SUPPRESSED
         added = outbox.put(tx, entry)
         new |= added
         if added and held_back:
             put(desk, tx, brake.alarm(held_back, desk.config.roster.emails(desk.config.notices.operators, now), now))
     return new
+
+
+def entries(
+    desk: Desk, notice: Notice, row: Mapping[str, Any] | None, now: datetime, *,
+    not_before: datetime | None = None, batched: bool = False,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of the outbox that a notice makes, without the brake; `row` is that of its case."""
+    mode = desk.config.notices.mode
+    number = str(row["number"]) if row else "DESK"
+    earliest = max(not_before or now, _told_from(desk, notice, row, now))
+    state = "batched" if batched else outbox_state(desk)
+    if row is not None and row["received_at"] < desk.started(row["mailbox"]):
+        state = "held"  # taken in by a backfill: going live floods nobody
+    headers = dict(notice.headers)
+    headers[tokens.LOOP_HEADER] = tokens.loop_marker(desk.instance, desk.secret)
+    if mode == "me":
+        headers["X-Triage-For"] = ", ".join(notice.to)
+    if notice.case_id is not None and desk.reply_address:
+        headers["Reply-To"] = tokens.plus_address(desk.reply_address, number, desk.secret)
+    elif notice.kind in _ANSWERED and desk.reply_address:
+        headers["Reply-To"] = desk.reply_address
+    found = []
+    for recipient in [desk.config.notices.me] if mode == "me" else [*notice.to, *_channels(desk, notice, row)]:
+        subject, text = (notice.subject, notice.text)
+        if recipient and recipient.startswith(CHANNEL):
+            subject, text = in_channel(notice)
+        key = f"{notice.key}>{hashlib.sha256((recipient or '').encode()).hexdigest()[:8]}"
+        serial = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 10**9
+        found.append({
+            "key": key, "kind": notice.kind.value, "case_id": notice.case_id, "recipient": recipient,
+            "subject": subject, "text": text, "headers": headers,
+            "message_id": tokens.message_id(number, serial, desk.secret, desk.id_host),
+            "state": state, "not_before": earliest, "created_at": now,
+        })  # fmt: skip
+    return found
 
 
 def _channels(desk: Desk, notice: Notice, row: Mapping[str, Any] | None) -> list[str]:

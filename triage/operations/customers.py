@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -21,12 +21,12 @@ from triage.words import Status, Urgency
 from triage.world.store import cases
 
 WISH = "Contact wish: "  # how a note about it begins
-_MOST = 40  # cases of one customer that a card looks at, the newest
+MOST = 40  # cases of one customer that a card looks at, the newest
 
 
 def _cases_of(tx: Connection, address: str, without: int | None = None) -> tuple[list[Case], list[str]]:
     """The cases an address takes part in, but for the one `without`, and the contact wishes noted on all of them."""
-    ids = [one for found in cases.with_key(tx, "address", [address.strip().lower()]).values() for one in found][-_MOST:]
+    ids = [one for found in cases.with_key(tx, "address", [address.strip().lower()]).values() for one in found][-MOST:]
     events = cases.events(tx, ids)
     wishes = [wish for one in ids for wish in _wishes(events[one])]
     return [replay(events[one]) for one in ids if events[one] and one != without], wishes
@@ -92,3 +92,16 @@ def text(found: dict[str, Any], zone: str) -> str:
         what = f"{one['label']}, {one['urgency']}, {one['status']}{outcome}"
         lines.append(f"  {one['number']}  {local(one['received_at'], zone)}  {what}")
     return "\n".join(lines)
+
+
+def key_of(address: str) -> str:
+    """An address as cases are found by it."""
+    return address.strip().lower()[:320]
+
+
+def among(
+    ids: Sequence[int], events: Mapping[int, Sequence[Mapping[str, Any]]], case: Callable[[int], Case], *, without: int
+) -> Customer:  # fmt: skip
+    """`of`, for a caller who has read the events of many customers' cases together; `ids` are those of one customer."""
+    wishes = [wish for one in ids for wish in _wishes(events[one])]
+    return customer.card([case(one) for one in ids if events[one] and one != without], wishes)

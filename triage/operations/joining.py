@@ -224,5 +224,5 @@ def _tell(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Judge
 
 def _news(desk: Desk, tx: Connection, draft: Draft, judged: Judged, what: str) -> None:
     case = draft.save()
-    card = cards.card(desk, tx, case, judged=judged)
+    card = cards.card(desk, tx, case, judged=judged, found=draft.deadlines)
     put(desk, tx, notice.news(card, desk.config.roster.emails((case.owner,), desk.now()), case.last_seq, what))

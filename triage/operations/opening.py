@@ -25,7 +25,7 @@ from triage.operations.casebook import Draft, put, reserve
 from triage.operations.judging import Judged
 from triage.operations.newcase import NewCase
 from triage.words import Disposition, Urgency
-from triage.world.store import cases, mails, register
+from triage.world.store import cases, loads, mails, register
 from triage.world.store.mails import Waiting
 
 
@@ -87,7 +87,7 @@ def open_case(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, threadi
     case = draft.save()
     remember_keys(tx, case.id, judged)
     replies.remember_stated(desk, tx, case.id, judged)
-    tell(desk, tx, case, mail, judged, routed)
+    tell(desk, tx, draft, mail, judged, routed)
     return case
 
 
@@ -118,7 +118,7 @@ def routing(desk: Desk, tx: Connection, verdict: Verdict, judged: Judged, mailbo
 
 def load(tx: Connection) -> Load:
     """Who has how much, from the register."""
-    return Load(cases.open_counts(tx), cases.last_assigned(tx))
+    return Load(loads.open_counts(tx), loads.last_assigned(tx))
 
 
 def _open_owner(tx: Connection, customer: str) -> str | None:
@@ -177,9 +177,10 @@ def _notes(tx: Connection, routed: Route, threading: Threading) -> list[str]:
     return notes
 
 
-def tell(desk: Desk, tx: Connection, case: Case, mail: Waiting, judged: Judged, routed: Route) -> None:
+def tell(desk: Desk, tx: Connection, draft: Draft, mail: Waiting, judged: Judged, routed: Route) -> None:
     """The owner gets the card, others are informed, a doubt is put to a reviewer."""
-    card = cards.card(desk, tx, case, judged=judged, place=(mail.mailbox, mail.folder))
+    case = draft.case
+    card = cards.card(desk, tx, case, judged=judged, place=(mail.mailbox, mail.folder), found=draft.deadlines)
     roster, now, seq = desk.config.roster, desk.now(), case.ownership.seq
     owner = roster.emails((case.owner,), now)
     reasons = judged.verdict.review_reasons

@@ -10,6 +10,7 @@ from triage.casework.case import Case, Kind
 from triage.desk import Desk
 from triage.mail import screen
 from triage.operations import answering, belonging, replies
+from triage.operations.belonging import Keys
 from triage.operations.casebook import Draft, read
 from triage.operations.judging import Judged
 from triage.operations.opening import Settled
@@ -23,9 +24,11 @@ _NO_ANSWER = frozenset(
 )
 
 
-def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: dict[str, Any]) -> Settled:
+def record(
+    desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: dict[str, Any], keys: Keys | None = None
+) -> Settled:
     """A mail of a Sent folder, or one we were copied in on: an answer on its case, or filed as internal."""
-    case_id = _case_of(desk, tx, judged)
+    case_id = _case_of(desk, tx, judged, keys)
     if case_id is None:
         mails.judged(
             tx, mail.id, {**common, "outcome": "filed", "disposition": "internal", "reason": "our own mail, on no case"}
@@ -44,12 +47,12 @@ def record(desk: Desk, tx: Connection, mail: Waiting, judged: Judged, common: di
     return Settled("outbound", "internal", case.id)
 
 
-def _case_of(desk: Desk, tx: Connection, judged: Judged) -> int | None:
+def _case_of(desk: Desk, tx: Connection, judged: Judged, keys: Keys | None) -> int | None:
     """By the ids it answers, its tokens, or the one open case of whom it goes to.
 
     Our own mail forges nothing, so a mail it answers is proof enough, whomever it goes to.
     """
-    found = belonging.find(desk, tx, judged)
+    found = belonging.find(desk, tx, judged, keys)
     if found.case_id is not None:
         return found.case_id
     ids = (*judged.message.in_reply_to, *reversed(judged.message.references))

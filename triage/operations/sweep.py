@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from triage.casework import deadline, escalate
+from triage.casework import escalate
 from triage.casework.case import Kind
 from triage.desk import Desk
-from triage.operations import cards, standin, telling
-from triage.operations.casebook import Draft, calendar_of, read, told_from
+from triage.errors import NotAllowed, TriageError
+from triage.operations import climbing, standin, telling
+from triage.operations.batch import Batch
+from triage.operations.casebook import Draft, calendar_of, told_from
+from triage.operations.climbing import Line
+from triage.operations.round import alarm
 from triage.words import Urgency
 from triage.world.store import cases
 
-AT_ONCE = 50
+log = logging.getLogger(__name__)
+
+AT_ONCE = 200
 LOOKS = 3  # one step may bring another due at once: a case is looked at again, but never for ever
+MOST_LINES = 10_000  # of the storm's digest that are kept at hand; what goes beyond is read again
 
 
 @dataclass(slots=True)
@@ -33,54 +42,89 @@ class Swept:
     handed_to_deputy: int = 0
     close_offers: int = 0
     digests: int = 0
+    failed: int = 0  # cases that found a hole in the program: the operators are told
+
+    def add(self, other: Swept) -> None:
+        """Count another one in."""
+        for part in fields(self):
+            setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def sweep(desk: Desk) -> Swept:
-    """Take every step that is due, 50 cases a transaction; then tell people, in a digest where it is a storm."""
+    """Take every step that is due, 200 cases a transaction; then tell people, in a digest where it is a storm."""
     done = Swept()
     now = desk.now()
     looks: Counter[int] = Counter()
+    lines: dict[int, Line] = {}
+    failed: dict[int, str] = {}
     while True:
         with desk.database.write() as tx:
             settled = sum(1 for count in looks.values() if count >= LOOKS)
-            batch = [case_id for case_id in cases.due(tx, now, AT_ONCE + settled) if looks[case_id] < LOOKS]
-            for case_id in batch:
-                _one(desk, tx, case_id, now, done)
+            found = cases.due(tx, now, AT_ONCE + settled + len(failed))
+            wanted = [case_id for case_id in found if looks[case_id] < LOOKS and case_id not in failed]
+            batch = Batch(desk, tx, wanted, now)
+            for case_id in wanted:
+                lines.pop(case_id, None)
+                hole = _safely(desk, batch, case_id, now, done, lines)
+                if hole:
+                    failed[case_id] = hole
+            batch.write()
         desk.reached("sweep committed")
-        looks.update(batch)
-        if not batch:
+        looks.update(wanted)
+        if not wanted:
             break
-    done.cases = len(looks)
-    done.digests = telling.release(desk) + telling.daily(desk)
+    done.cases, done.failed = len(looks), len(failed)
+    if failed:
+        _cry(desk, failed, now)
+    done.digests = climbing.release(desk, lines) + telling.daily(desk)
     desk.reached("sweep told")
     return done
 
 
-def _one(desk: Desk, tx: Connection, case_id: int, now: datetime, done: Swept) -> None:
-    draft = Draft(desk, tx, read(tx, case_id))
-    done.breaches += draft.record_results()
-    _broken_promises(draft, now, done)
-    current = deadline.of(draft.case, desk.config.policies, desk.config.calendars, now)
+def _safely(desk: Desk, batch: Batch, case_id: int, now: datetime, done: Swept, lines: dict[int, Line]) -> str:
+    """Take the steps of one case; what kept it from that, or "": a hole in the program costs the other cases nothing."""
+    try:
+        _one(desk, batch, case_id, now, done, lines)
+    except (TriageError, SQLAlchemyError) as error:
+        if not isinstance(error, NotAllowed):
+            raise  # the register, the disk, another writer: not the case's fault
+        hole: Exception = error
+    except Exception as error:  # noqa: BLE001 - nothing of the case was written; the others go on
+        hole = error
+    else:
+        return ""
+    log.error("case %s cannot be swept: %s", case_id, type(hole).__name__)
+    return type(hole).__name__
+
+
+def _one(desk: Desk, batch: Batch, case_id: int, now: datetime, done: Swept, lines: dict[int, Line]) -> None:
+    draft, counts = batch.draft(case_id), Swept()
+    counts.breaches = draft.record_results()
+    _broken_promises(draft, now, counts)
     calendar = calendar_of(desk, draft.case)
-    steps = escalate.due(draft.case, current, desk.config.ladder, calendar, now)
+    steps = escalate.due(draft.case, draft.deadlines, desk.config.ladder, calendar, now)
     told_at = told_from(desk, draft.case.urgency, calendar, now)
     for step in steps:
-        to = cards.people(desk, draft.case, step.roles, now)
+        to = batch.people(draft.case, step.roles)
         data = {**step.data(), "to": list(to), "deliver_at": told_at.isoformat()}
         draft.add(Kind.ESCALATED, now, data, key=f"step:{step.key}")
-        done.escalations += step.step > 0
-        done.reminders += step.step == 0
+        counts.escalations += step.step > 0
+        counts.reminders += step.step == 0
         if step.target == "acceptance":
-            done.handed_to_deputy += standin.hand_over(desk, draft, now, f"{draft.case.owner} did not accept in time")
+            counts.handed_to_deputy += standin.hand_over(desk, draft, now, f"{draft.case.owner} did not accept in time")
     offer = escalate.close_offer_due(draft.case, desk.config.ladder, calendar)
     if offer is not None and offer <= now:
         draft.add(Kind.CLOSE_OFFERED, now, {"why": "the customer has not answered our question"})
-        done.close_offers += 1
-    case = draft.save()
-    telling.steps(desk, tx, case, steps, current, told_at)
+        counts.close_offers += 1
+    told = climbing.notices(desk, batch, draft.case, steps, draft.deadlines, now)
+    letters = [(notice, told_at, waits) for notice, waits in told]
+    if counts.escalations and len(lines) < MOST_LINES:
+        lines[case_id] = climbing.line(desk, draft.case, batch.mailbox(draft.case), draft.deadlines)
+    batch.keep(draft, letters)  # last: of a case in which something breaks nothing is written
+    done.add(counts)
 
 
 def _broken_promises(draft: Draft, now: datetime, done: Swept) -> None:
@@ -95,3 +139,14 @@ def _broken_promises(draft: Draft, now: datetime, done: Swept) -> None:
             data = {"urgency": "urgent", "basis": "history", "why": f'broken promise: "{promise.text[:200]}"'}
             draft.add(Kind.URGENCY_SET, promise.due, data)
         done.promises_broken += 1
+
+
+def _cry(desk: Desk, failed: dict[int, str], now: datetime) -> None:
+    """Tell the operators, once a day, of cases whose clocks stand."""
+    day = now.astimezone(ZoneInfo(desk.zone)).date()
+    todo = ["triage case NUMBER     shows one", "please report it: the log has what went wrong"]
+    with desk.database.write() as tx:
+        numbers = {case_id: row["number"] for case_id, row in cases.by_ids(tx, failed).items()}
+        details = [f"{numbers[case_id]}: {hole}" for case_id, hole in sorted(failed.items())]
+        what = "The program cannot take the steps of some cases; nobody is reminded of them."
+        alarm(desk, tx, f"sweep:{day}:{min(failed)}", what, details, todo)

@@ -21,11 +21,12 @@ from triage.errors import NotAllowed, TriageError
 from triage.mail.message import Message
 from triage.mail.screen import Kind
 from triage.operations import belonging, by_reply, joining, opening, outbound
+from triage.operations.belonging import Keys
 from triage.operations.judging import Judged, Unjudged, judge
 from triage.operations.opening import Settled
 from triage.world import clock
 from triage.world.reader import Reading, Unreadable
-from triage.world.store import mails, shares
+from triage.world.store import gathering, loads, mails, shares
 from triage.world.store.mails import Waiting
 from triage.world.store.shares import Share
 
@@ -109,10 +110,9 @@ def _settle_batch(desk: Desk, share: Share, waiting: Sequence[Waiting]) -> dict[
         return counts
     with desk.database.write() as tx:
         free = mails.still_stored(tx, [mail.id for mail in waiting])
-        for mail in waiting:
-            if mail.id in free:
-                settled = _settle_safely(desk, tx, mail, judged[mail.id], readings[mail.id])
-                _count(counts.setdefault(mail.mailbox, TakenIn()), settled)
+        batch = [(mail, judged[mail.id], readings[mail.id]) for mail in waiting if mail.id in free]
+        for mail, settled in settle(desk, tx, batch):
+            _count(counts.setdefault(mail.mailbox, TakenIn()), settled)
         shares.give_back(tx, share)
         desk.reached("10 before commit")
     desk.reached("10 committed")
@@ -176,27 +176,43 @@ def _judge(
     return found
 
 
+def settle(
+    desk: Desk, tx: Connection, batch: Sequence[tuple[Waiting, Judged | Unreadable, Reading | Unreadable]]
+) -> list[tuple[Waiting, Settled]]:
+    """Settle the mails of a batch, in their order: each sees what became of those before it. What all of them ask of
+    the register is looked up once, and what they write goes there together (issue 8)."""
+    with gathering.together(tx):
+        known = belonging.look_up(desk, tx, [(mail, one) for mail, one, _ in batch if isinstance(one, Judged)])
+        return [
+            (mail, _settle_safely(desk, tx, mail, judged, reading, known.get(mail.id)))
+            for mail, judged, reading in batch
+        ]
+
+
 def _settle_safely(
-    desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable, reading: Reading | Unreadable
-) -> Settled:
+    desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable, reading: Reading | Unreadable,
+    keys: Keys | None,
+) -> Settled:  # fmt: skip
     """Settle it; a mail that finds a hole in the program is quarantined and costs the batch nothing."""
     try:
         with desk.database.apart(tx):
-            return _settle(desk, tx, mail, judged, reading)
+            return _settle(desk, tx, mail, judged, reading, keys)
     except (TriageError, SQLAlchemyError) as error:
         if not isinstance(error, NotAllowed):
             raise  # the register, the disk, another writer: not the mail's fault
         hole: Exception = error  # what the mail asks for cannot be done to its case: it would fail at every run
     except Exception as error:  # noqa: BLE001 - the mail is kept, shown and owned; the batch goes on
         hole = error
+    loads.count_anew(tx)
     log.error("mail %s cannot be settled: %s", mail.id, type(hole).__name__)
     why = f"settling it failed ({type(hole).__name__})"
     return opening.quarantine(desk, tx, mail, why, reading.message if isinstance(reading, Reading) else None)
 
 
 def _settle(
-    desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable, reading: Reading | Unreadable
-) -> Settled:
+    desk: Desk, tx: Connection, mail: Waiting, judged: Judged | Unreadable, reading: Reading | Unreadable,
+    keys: Keys | None,
+) -> Settled:  # fmt: skip
     if isinstance(judged, Unreadable):
         head = reading.message if isinstance(reading, Reading) else None
         return opening.quarantine(desk, tx, mail, judged.reason, head)
@@ -206,7 +222,7 @@ def _settle(
         return Settled("duplicate")
     common = _columns(tx, desk, mail, judged)
     if mail.direction == "out":
-        return outbound.record(desk, tx, mail, judged, common)
+        return outbound.record(desk, tx, mail, judged, common, keys)
     answer = by_reply.of(desk, tx, judged)
     if answer is not None:
         by_reply.note(desk, tx, mail, judged, answer)
@@ -214,11 +230,11 @@ def _settle(
             why = f"answers our {answer.to['kind']}"
             mails.judged(tx, mail.id, {**common, "outcome": "filed", "disposition": "internal", "reason": why})
             return Settled("filed", "internal")
-    threading = belonging.find(desk, tx, judged)
+    threading = belonging.find(desk, tx, judged, keys)
     if threading.case_id is not None:
         return joining.attach(desk, tx, mail, judged, threading, common)
     if judged.screening.kind is Kind.STAFF_REPLY:  # copied in on a colleague's answer: as if found in a Sent folder
-        return outbound.record(desk, tx, mail, judged, common)
+        return outbound.record(desk, tx, mail, judged, common, keys)
     return opening.settle(desk, tx, mail, judged, threading, common)
 
 

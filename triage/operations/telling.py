@@ -1,17 +1,9 @@
-"""Telling people what a sweep found: one mail a case, a digest in a storm, the rest once a day.
-
-Escalations are written with their case and wait ("batched") until the sweep is through. Then it is known how many there
-are: a few go out as they are, a storm as one digest a person and an alarm to the operators. A sweep that dies in
-between leaves them to the next one; nothing is dropped. Critical cases never wait for that.
-"""
+"""Telling people once a day what can wait: the daily digest. What a step of the ladder says stands in `climbing`."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -19,130 +11,17 @@ from sqlalchemy import Connection
 from triage.casework import deadline, notice
 from triage.casework.card import Card
 from triage.casework.case import Case
-from triage.casework.deadline import Deadline
-from triage.casework.escalate import StepDue
 from triage.desk import Desk
 from triage.judge.roster import LEAD, OWNER
 from triage.operations import cards, sampling
-from triage.operations.casebook import outbox_state, put, replay, told_from
+from triage.operations.casebook import put, replay, told_from
 from triage.words import State, Urgency
-from triage.world.store import cases, learning, outbox, register
+from triage.world.store import cases, learning, register
 
 DIGEST = "digest"  # the kind of run that a daily digest is noted as
 AT_ONCE = 500
 
 Sections = list[tuple[str, list[tuple[Card, str]]]]
-
-
-# -- the steps of one case -------------------------------------------------------------------------------------------
-
-
-def steps(
-    desk: Desk, tx: Connection, case: Case, taken: Sequence[StepDue], found: Sequence[Deadline], not_before: datetime
-) -> None:
-    """Put the mails about the steps a case has just taken: all that climbed in one, reminders by themselves."""
-    if not taken:
-        return
-    now, card = desk.now(), cards.card(desk, tx, case)
-    climbing = [s for s in taken if s.step > 0]
-    if climbing:
-        to = dict.fromkeys(address for s in climbing for address in cards.people(desk, case, s.roles, now))
-        causes = [_cause(s, found, desk.zone) for s in climbing]
-        keys = [s.key for s in climbing]
-        told = notice.escalation(card, tuple(to), max(s.step for s in climbing), keys, causes)
-        put(desk, tx, told, not_before=not_before, batched=case.urgency is not Urgency.CRITICAL)
-    by_key = {(d.target.value, d.name, d.cycle): d for d in found}
-    for step in taken:
-        named = by_key.get((step.target, step.name, step.cycle))
-        if step.step:
-            continue
-        if named is None:  # not accepted in time: who stands in gets the case as the owner did
-            owner = desk.config.roster.emails((case.owner,), now)
-            told = notice.assignment(card, owner, case.ownership.seq, case.ownership.why)
-            put(desk, tx, told, not_before=not_before)
-        elif not _in_a_digest(desk, case, named, now):
-            to_remind = cards.people(desk, case, step.roles, now)
-            told = notice.reminder(card, to_remind, cards.due(named), step.cycle)
-            put(desk, tx, told, not_before=not_before)
-
-
-def _cause(step: StepDue, found: Iterable[Deadline], zone: str) -> str:
-    """One clause about why a step was reached."""
-    for d in found:
-        if (d.target.value, d.name, d.cycle) == (step.target, step.name, step.cycle):
-            when = cards.local(d.due, zone) if d.due else "on hold"
-            return f"{(d.name or d.target.value).replace('_', ' ')} due {when}: {step.why}"
-    return f"{step.target.replace('_', ' ')}: {step.why}"
-
-
-def _in_a_digest(desk: Desk, case: Case, clock: Deadline, now: datetime) -> bool:
-    """Is the daily digest reminder enough? Not for urgent cases, nor for a clock that began after the last digest and
-    ends before the next."""
-    if case.urgency >= Urgency.URGENT or clock.due is None:
-        return False
-    last, following = digest_times(desk, now)
-    return clock.start <= last or clock.due > following
-
-
-# -- after the sweep -------------------------------------------------------------------------------------------------
-
-
-def release(desk: Desk) -> int:
-    """Let go of the escalations that wait for the end of a sweep; returns how many digests they became."""
-    with desk.database.read() as tx:
-        if not outbox.any_batched(tx):
-            return 0
-    with desk.database.write() as tx:
-        waiting = outbox.batched(tx)
-        ids = [row["id"] for row in waiting]
-        if len({row["case_id"] for row in waiting}) <= desk.config.notices.storm:
-            outbox.set_state(tx, ids, outbox_state(desk))
-            return 0
-        outbox.set_state(tx, ids, "gathered")
-        return _storm(desk, tx, waiting)
-
-
-def _storm(desk: Desk, tx: Connection, waiting: Sequence[dict[str, Any]]) -> int:
-    now = desk.now()
-    rows = cases.by_ids(tx, [row["case_id"] for row in waiting])
-    lines: dict[int, tuple[Card, str]] = {}
-    for start in range(0, len(rows), AT_ONCE):
-        events = cases.events(tx, list(rows)[start : start + AT_ONCE])
-        lines |= {i: _climbed(desk, replay(told), rows[i]["mailbox"], now) for i, told in events.items()}
-    by_address: dict[str, list[int]] = {}
-    for row in waiting:
-        by_address.setdefault(row["recipient"], []).append(row["case_id"])
-    day, part = _day(desk, now), f"storm-{waiting[0]['id']}"
-    for address, wanted in by_address.items():
-        entries = sorted((lines[i] for i in dict.fromkeys(wanted)), key=_pressing)
-        person = desk.config.roster.by_email(address)
-        name = person.key if person else hashlib.sha256(address.encode()).hexdigest()[:16]
-        put(desk, tx, notice.digest(name, (address,), day.isoformat(), [("Escalations", entries)], part))
-    operators = desk.config.roster.emails(desk.config.notices.operators, now)
-    counts = [f"{address}: {len(set(wanted))} cases" for address, wanted in sorted(by_address.items())]
-    what = f"{len(rows)} cases were escalated in one run; each person got one digest."
-    todo = [
-        "triage status       was the program down, and since when?",
-        "triage cases        the queue, most urgent first",
-    ]
-    put(desk, tx, notice.alarm(f"{day.isoformat()}:{part}", operators, what, counts, todo))
-    return len(by_address)
-
-
-def _climbed(desk: Desk, case: Case, mailbox: str, now: datetime) -> tuple[Card, str]:
-    """A line of the storm's digest: the highest step that was just taken, and what it is about."""
-    climbed = [t for t in case.taken if t.step and not t.skipped]
-    last = max(climbed, key=lambda t: (t.at, t.step))
-    found = deadline.of(case, desk.config.policies, desk.config.calendars, now, history=True)
-    due = next(
-        (d.due for d in found if (d.target.value, d.name, d.cycle) == (last.target, last.name, last.cycle)), None
-    )
-    what = f"escalation {last.step}, {(last.name or last.target).replace('_', ' ')}"
-    return cards.brief(desk, case, mailbox), what + (f" due {cards.local(due, desk.zone)}" if due else "")
-
-
-def _pressing(entry: tuple[Card, str]) -> tuple[int, str]:
-    return (-entry[0].urgency, entry[0].number)
 
 
 # -- once a day ------------------------------------------------------------------------------------------------------
@@ -182,7 +61,12 @@ class _Page:
 
     def sections(self) -> Sections:
         found = [("Overdue", self.overdue), ("Due before the next digest, or soon after", self.soon)]
-        return [(title, sorted(entries, key=_pressing)) for title, entries in found if entries]
+        return [(title, sorted(entries, key=pressing)) for title, entries in found if entries]
+
+
+def pressing(entry: tuple[Card, str]) -> tuple[int, str]:
+    """The order of a digest: most urgent first."""
+    return (-entry[0].urgency, entry[0].number)
 
 
 def daily(desk: Desk) -> int:

@@ -191,7 +191,7 @@ def find(models_dir: Path, name: str) -> Path:
     """The folder of the named model. Raises NotFound; a name is no path."""
     folder = models_dir / _checked(name)
     if not (folder / CARD).is_file():
-        raise NotFound(f"no model {name!r} in {models_dir}.", fix="`triage models list` shows what is there.")
+        raise NotFound(f"No model {name!r} in {models_dir}.", fix="`triage models list` shows what is there.")
     return folder
 
 
@@ -223,7 +223,7 @@ def rollback(models_dir: Path, now: datetime, by: str, why: str = "") -> str:
         elif stack:
             stack.pop()
     if not stack or not stack[-1]:
-        raise NotFound("no model was in use before this one.")
+        raise NotFound("No model was in use before this one.")
     name = stack[-1]
     verify(find(models_dir, name))
     _put(models_dir, name, {"action": "rollback", "model": name, "before": used, "by": by, "why": why}, now)

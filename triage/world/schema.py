@@ -7,6 +7,7 @@ SQLite and PostgreSQL alike. Every time is a `Utc` (SQLite would give back a nai
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,15 +85,24 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        if value is None:
+            return None
+        written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return clean(_ESCAPED_NUL.sub(r"\1", written) if "\\u0000" in written else written)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
 
 
+#: a mail may spell the escape out: in `\\u0000` the second backslash belongs to the first
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
 def clean(text: str) -> str:
-    """`text` without NUL (also in its JSON spelling) and with lone surrogates replaced."""
-    text = text.replace("\x00", "").replace("\\u0000", "")
+    """`text` without NUL and with lone surrogates replaced."""
+    text = text.replace("\x00", "")
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -268,9 +278,8 @@ outbox = Table(
     Column("text", Clean, nullable=False),
     Column("headers", Json, nullable=False),
     Column("message_id", Clean, nullable=False),
-    Column(
-        "state", String(20), nullable=False
-    ),  # pending, sent, held (notices are off), refused, batched, gathered (in a digest)
+    # pending, sent, held (notices are off), refused, batched, gathered (in a digest)
+    Column("state", String(20), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before", Utc, nullable=False),
     Column("created_at", Utc, nullable=False),

@@ -19,3 +19,10 @@ def load(language: str) -> Matcher:
     """The matcher of a language of LANGUAGES, read once. Raises ValueError with file and line on a bad phrase."""
     name = f"{language}.txt"
     return lexicon.compiled(language, name, files(__package__).joinpath(name).read_text("utf-8"))
+
+
+@cache
+def section(language: str, name: str) -> Matcher:
+    """The phrases of one section alone, for who asks for nothing else: a tenth of the words to try."""
+    whole = load(language)
+    return Matcher(language, tuple(one for one in whole.phrases if one.section == name), whole.classes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
+import re
 import socket
 import ssl
 from time import monotonic
@@ -24,6 +25,7 @@ _RECEIVE = 128 * 1024
 _LONGEST_LINE = 8 * MIB
 _STATUS = (b"* OK", b"* NO", b"* BAD", b"* BYE", b"* PREAUTH")
 _BARE = (b" OK", b" NO", b" BAD")
+_FETCH = re.compile(rb"\* (\d{1,10}) FETCH (\([^\r\n]*+)\r\n")
 
 
 class Refused(Exception):
@@ -203,9 +205,19 @@ class Transport(imaplib.IMAP4):
         return tag
 
     def _get_response(self, *args: Any) -> bytes | None:
-        line: bytes | None = super()._get_response(*args)  # type: ignore[misc]
+        line: bytes | None = self._fetch_lines() or super()._get_response(*args)  # type: ignore[misc]
         if line is None and not self._continues:
             raise Garbled("a continuation request nobody waits for")
+        return line
+
+    def _fetch_lines(self) -> bytes | None:
+        """FETCH replies that are here, in a line each, as sizes and dates come by the ten thousand: read as imaplib would,
+        at a fifth of its cost. Returns the last of them; what else comes, a literal to follow among it, is imaplib's."""
+        line = None
+        while (found := _FETCH.match(self._rest, self._at)) and found[2].endswith(b")"):
+            self._at = found.end()
+            self._append_untagged("FETCH", b"%b %b" % found.groups())
+            line = found[0]
         return line
 
     def _get_tagged_response(self, tag: bytes, expect_bye: bool = False) -> tuple[str, list[bytes]]:

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, or_, select, text, update
-from sqlalchemy import event as hooks
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from triage.errors import NotFound, Temporary
 from triage.words import Urgency
-from triage.world.schema import case_key, cases, event, mail
-
-OPEN = ("open", "on_hold")
+from triage.world.schema import case_key, cases, clean, event, mail
+from triage.world.store import gathering, loads
+from triage.world.store.knowncases import Known
+from triage.world.store.loads import OPEN as OPEN
 
 
 class CaseMoved(Temporary):
     """Somebody else changed this case at the same moment."""
 
 
-# Statements that run for every mail are built once: building one anew costs three times its execution.
-_CREATE = insert(cases).returning(cases.c.id)
+# Statements that run for every mail are built once: building one anew costs three times its execution. What `Known` knows
+# whole is never read, and rows of other cases never wait (see `save_all` and `append`): such reads find none that does.
+_CREATE = insert(cases).returning(cases.c.id).execution_options(**gathering.READS_NOTHING)
 _SAVE = update(cases).where(cases.c.id == bindparam("row"), cases.c.version == bindparam("seen"))
 _APPEND = insert(event)
 _EVENTS = (
     select(event).where(event.c.case_id.in_(bindparam("ids", expanding=True))).order_by(event.c.case_id, event.c.seq)
+).execution_options(**gathering.READS_NOTHING)
+_ROWS = (
+    select(cases).where(cases.c.id.in_(bindparam("ids", expanding=True))).execution_options(**gathering.READS_NOTHING)
 )
-_ROWS = select(cases).where(cases.c.id.in_(bindparam("ids", expanding=True)))
+_LOCK = (
+    select(cases).where(cases.c.id == bindparam("of")).with_for_update().execution_options(**gathering.READS_NOTHING)
+)
+_OPEN_OF = select(cases).where(cases.c.status.in_(OPEN), cases.c.customer.in_(bindparam("of", expanding=True)))
 _OWNER_OF = (
     select(cases.c.owner)
     .where(cases.c.status.in_(OPEN), cases.c.customer == bindparam("of"))
@@ -50,11 +56,36 @@ _KEYS_OF = select(case_key.c.case_id, case_key.c.value).where(
 _ADD_KEYS = text("INSERT INTO case_key (case_id, kind, value) VALUES (:case_id, :kind, :value) ON CONFLICT DO NOTHING")
 
 
+def is_new(tx: Connection, case_id: int | None) -> bool:
+    """Was the case opened by the batch that this transaction settles?"""
+    known = gathering.known(tx, Known)
+    return known is not None and case_id in known.new
+
+
+def look_up(tx: Connection, customers: Iterable[str], keys: Mapping[str, Iterable[str]]) -> None:
+    """Look up for a whole batch what each of its mails will ask: the open cases of these customers, and the cases found
+    by these keys (kind -> values)."""
+    known = gathering.known(tx, Known)
+    if known is None:
+        return
+    known.customers = {one: {} for one in map(clean, customers)}
+    for some in gathering.stretches(known.customers):
+        for row in tx.execute(_OPEN_OF, {"of": some}):
+            known.customers[row.customer][row.id] = dict(row._mapping)
+    for kind, values in keys.items():
+        wanted = [value[:320] for value in values if value]
+        known.keys |= {(kind, value): [] for value in wanted}
+        for some in gathering.stretches(dict.fromkeys(wanted)):
+            for row in tx.execute(_WITH_KEY, {"of": kind, "wanted": some}):
+                known.keys[kind, row.value].append(row.case_id)
+
+
 def create(tx: Connection, values: Mapping[str, Any]) -> int:
     """A new row; returns its id."""
     made = int(tx.execute(_CREATE, dict(values)).scalar_one())
-    if known := _loads.get(tx):
-        known.moved(None, (values["owner"], values["status"] in OPEN), values["opened_at"])
+    loads.opened(tx, values)
+    if known := gathering.known(tx, Known):
+        known.opened(made, values)
     return made
 
 
@@ -63,13 +94,7 @@ def save(
     was: tuple[str, bool] | None = None,
 ) -> None:  # fmt: skip
     """Write the row if nobody else did since we read it. `was` is (owner, open?) as we read it. Raises CaseMoved."""
-    done = tx.execute(_SAVE, {**values, "row": case_id, "seen": seen_version})
-    if done.rowcount != 1:
-        raise CaseMoved(f"Case {case_id} has new events.", fix="Nothing was written; try again.")
-    if "owner" in values and (known := _loads.get(tx)):
-        now = (values["owner"], values["status"] in OPEN)
-        if was is None or not known.moved(was, now, values["opened_at"]):
-            del _loads[tx]
+    save_all(tx, [(case_id, seen_version, values, was)])
 
 
 def append(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -77,19 +102,25 @@ def append(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     try:
-        tx.execute(_APPEND, [dict(row) for row in rows])
+        gathering.write(tx, _APPEND, rows)
     except IntegrityError as error:
         raise CaseMoved("One of its events was already recorded.", fix="Nothing was written; try again.") from error
+    if (known := gathering.known(tx, Known)) is not None and not known.told(rows):
+        gathering.write_now(tx)
 
 
 def events(tx: Connection, case_ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """Case id -> its events in order."""
-    wanted = list(case_ids)
-    found: dict[int, list[dict[str, Any]]] = {case_id: [] for case_id in wanted}
+    found: dict[int, list[dict[str, Any]]] = {case_id: [] for case_id in case_ids}
+    known = gathering.known(tx, Known)
+    held = known.events if known is not None else {}
+    wanted = [case_id for case_id in found if case_id not in held]
     for start in range(0, len(wanted), 500):
         for row in tx.execute(_EVENTS, {"ids": wanted[start : start + 500]}):
             found[row.case_id].append(dict(row._mapping))
-    return found
+    if known is not None:
+        known.events |= {case_id: found[case_id] for case_id in wanted if case_id in known.rows}
+    return {case_id: list(held.get(case_id, rows)) for case_id, rows in found.items()}
 
 
 def find(tx: Connection, wanted: str) -> int:
@@ -106,9 +137,14 @@ def find(tx: Connection, wanted: str) -> int:
 
 def lock(tx: Connection, case_id: int) -> dict[str, Any]:
     """The row, locked for this transaction. Raises NotFound."""
-    row = tx.execute(select(cases).where(cases.c.id == case_id).with_for_update()).first()
+    known = gathering.known(tx, Known)
+    if known is not None and case_id in known.rows:
+        return dict(known.rows[case_id])
+    row = tx.execute(_LOCK, {"of": case_id}).first()
     if row is None:
         raise NotFound(f"There is no case {case_id}.")
+    if known is not None:
+        known.rows[case_id] = dict(row._mapping)
     return dict(row._mapping)
 
 
@@ -131,10 +167,14 @@ def climbed(tx: Connection, mailbox: str) -> list[int]:
 
 def by_ids(tx: Connection, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Case id -> row."""
+    known = gathering.known(tx, Known)
+    held = known.rows if known is not None else {}
     wanted = sorted(set(ids))
-    if not wanted:
-        return {}
-    return {row.id: dict(row._mapping) for row in tx.execute(_ROWS, {"ids": wanted})}
+    found = {case_id: dict(held[case_id]) for case_id in wanted if case_id in held}
+    if len(found) < len(wanted):
+        unknown = [case_id for case_id in wanted if case_id not in found]
+        found |= {row.id: dict(row._mapping) for row in tx.execute(_ROWS, {"ids": unknown})}
+    return found
 
 
 def urgencies_since(tx: Connection, since: datetime) -> list[tuple[datetime, str]]:
@@ -194,75 +234,18 @@ def without_deadline_or_owner(tx: Connection) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
-@dataclass(slots=True)
-class _Loads:
-    """Who has how much, counted once a transaction and kept up to date by what it writes: the count is linear in the
-    open cases, and a batch of mails asks for it a hundred times."""
-
-    open_cases: dict[str, int]
-    last_assigned: dict[str, datetime]
-
-    def moved(self, was: tuple[str, bool] | None, now: tuple[str, bool], opened_at: datetime) -> bool:
-        """A case went from (owner, open?) to another. False where only a new count can tell: an owner gave one away."""
-        if was is not None and was[0] not in ("", now[0]):
-            return False
-        for place, by in ((was, -1), (now, 1)):
-            if place is not None and place[1]:
-                self.open_cases[place[0]] = self.open_cases.get(place[0], 0) + by
-        if was is not None and was[0] == "" != now[0]:
-            self.last_assigned.pop("", None)
-        self.last_assigned[now[0]] = max(opened_at, self.last_assigned.get(now[0], opened_at))
-        return True
-
-
-_loads: WeakKeyDictionary[Connection, _Loads] = WeakKeyDictionary()
-
-
-@hooks.listens_for(Engine, "begin")
-def _fresh(tx: Connection) -> None:
-    _loads.pop(tx, None)
-
-
-def count_anew(tx: Connection) -> None:
-    """Some of what this transaction wrote was undone: what was counted no longer holds."""
-    _loads.pop(tx, None)
-
-
-def _load(tx: Connection) -> _Loads:
-    found = _loads.get(tx)
-    if found is None:
-        counts = select(cases.c.owner, func.count()).where(cases.c.status.in_(OPEN)).group_by(cases.c.owner)
-        latest = select(cases.c.owner, func.max(cases.c.opened_at)).group_by(cases.c.owner)
-        found = _Loads(
-            {row[0]: row[1] for row in tx.execute(counts)}, {row[0]: row[1] for row in tx.execute(latest)}
-        )  # fmt: skip
-        _loads[tx] = found
-    return found
-
-
-def open_counts(tx: Connection) -> Mapping[str, int]:
-    """Owner -> open cases."""
-    return _load(tx).open_cases
-
-
-def last_assigned(tx: Connection) -> Mapping[str, datetime]:
-    """Owner -> when a case was last given to them: what round robin needs, and it survives a restart."""
-    return _load(tx).last_assigned
-
-
 def owner_of_customer(tx: Connection, customer: str) -> str | None:
     """Who has the open case of this customer; of several the one that stands last in `rows`."""
+    known = gathering.known(tx, Known)
+    if known is not None and clean(customer) in known.customers:
+        return known.owner_of(clean(customer))
     found = tx.execute(_OWNER_OF, {"of": customer}).scalar()
     return None if found is None else str(found)
 
 
 def add_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> None:
     """Remember (kind, value) pairs by which later mail finds the case; known ones are left alone."""
-    wanted = {(kind, value[:320]) for kind, value in keys if value}
-    if not wanted:
-        return
-    rows = [{"case_id": case_id, "kind": kind, "value": value} for kind, value in sorted(wanted)]
-    tx.execute(_ADD_KEYS, rows)
+    add_keys_all(tx, ((case_id, kind, value) for kind, value in keys))
 
 
 def drop_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> None:
@@ -270,6 +253,9 @@ def drop_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> 
     for kind, value in sorted(set(keys)):
         mine = (case_key.c.case_id == case_id) & (case_key.c.kind == kind) & (case_key.c.value == value[:320])
         tx.execute(delete(case_key).where(mine))
+    if known := gathering.known(tx, Known):
+        known.keys.clear()
+        known.of_cases.clear()
 
 
 def with_key(tx: Connection, kind: str, values: Iterable[str], *, open_only: bool = False) -> dict[str, list[int]]:
@@ -277,18 +263,32 @@ def with_key(tx: Connection, kind: str, values: Iterable[str], *, open_only: boo
     wanted = [value[:320] for value in values if value]
     if not wanted:
         return {}
+    known = gathering.known(tx, Known)
+    if known is not None and all((kind, value) in known.keys for value in wanted):
+        held = {value: known.keys[kind, value] for value in wanted}
+        open_ = (
+            {i for i, row in by_ids(tx, chain(*held.values())).items() if row["status"] in OPEN} if open_only else None
+        )
+        left = {value: [i for i in ids if open_ is None or i in open_] for value, ids in held.items()}
+        return {value: ids for value, ids in left.items() if ids}
     found: dict[str, list[int]] = {}
     for row in tx.execute(_OPEN_WITH_KEY if open_only else _WITH_KEY, {"of": kind, "wanted": wanted}):
         found.setdefault(row.value, []).append(row.case_id)
+    if known is not None and not open_only:
+        known.keys |= {(kind, value): list(found.get(value, ())) for value in wanted}
     return found
 
 
 def keys_of(tx: Connection, case_ids: Iterable[int], kind: str) -> dict[int, set[str]]:
     """Case id -> its keys of one kind."""
-    wanted = list(case_ids)
-    found: dict[int, set[str]] = {case_id: set() for case_id in wanted}
+    known = gathering.known(tx, Known)
+    held = known.of_cases if known is not None else {}
+    found: dict[int, set[str]] = {case_id: set(held.get((case_id, kind), ())) for case_id in case_ids}
+    wanted = [case_id for case_id in found if (case_id, kind) not in held]
     for row in tx.execute(_KEYS_OF, {"of": kind, "ids": wanted}) if wanted else ():
         found[row.case_id].add(row.value)
+    if known is not None:
+        known.of_cases |= {(case_id, kind): set(found[case_id]) for case_id in wanted}
     return found
 
 
@@ -342,3 +342,30 @@ def without_reply(tx: Connection, before: datetime) -> list[dict[str, Any]]:
         .where(cases.c.id.not_in(answered)).order_by(cases.c.id)
     )  # fmt: skip
     return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def save_all(tx: Connection, changed: Sequence[tuple[int, int, Mapping[str, Any], tuple[str, bool] | None]]) -> None:
+    """`save` for many cases, (case id, seen version, values, was) each: a statement for all rows that name the same
+    columns. Raises CaseMoved where one of them has new events; nothing may be kept of the transaction then."""
+    known = gathering.known(tx, Known)
+    rows = []
+    for case_id, seen, values, was in changed:
+        loads.changed(tx, was, values)
+        says_so = known is not None and known.saved(case_id, seen, values, _moved)
+        rows += [] if says_so else [{**values, "row": case_id, "seen": seen}]
+    gathering.write(tx, _SAVE, rows, unless_all=_moved)
+    if known is not None and not known.rows.keys() >= {row["row"] for row in rows}:
+        gathering.write_now(tx)
+
+
+def _moved() -> CaseMoved:
+    return CaseMoved("One of these cases has new events.", fix="Nothing was written; try again.")
+
+
+def add_keys_all(tx: Connection, keys: Iterable[tuple[int, str, str]]) -> None:
+    """`add_keys` for many cases, (case id, kind, value) each."""
+    wanted = sorted({(case_id, kind, value[:320]) for case_id, kind, value in keys if value})
+    rows = [{"case_id": case_id, "kind": kind, "value": value} for case_id, kind, value in wanted]
+    gathering.write(tx, _ADD_KEYS, rows)
+    if known := gathering.known(tx, Known):
+        known.keyed(wanted)

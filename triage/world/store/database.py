@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from triage.errors import DatabaseUnavailable, DiskFull, Permanent, WriteCollided
+from triage.world.store import gathering
 
 BUSY_SECONDS = 30.0
 UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/15/errcodes-appendix.html
@@ -61,13 +62,18 @@ class Database:
 
         As `begin_nested`, at a quarter of its cost: every mail of a batch has one.
         """
+        held = gathering.of(tx)
         tx.exec_driver_sql("SAVEPOINT apart")
+        if held is not None:
+            held.begin_part()
         try:
             yield
         except SQLAlchemyError:
             raise
         except Exception:  # whatever went wrong with this part, its rows go, and the caller hears of it
             tx.exec_driver_sql("ROLLBACK TO SAVEPOINT apart")
+            if held is not None:
+                held.undo_part()
             raise
         tx.exec_driver_sql("RELEASE SAVEPOINT apart")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
-from triage.world.schema import blob, delivery, folder, mail
+from triage.world.schema import blob, clean, delivery, folder, mail
+from triage.world.store import gathering
 from triage.world.store.raw import Location
 
 
@@ -105,19 +106,90 @@ def still_stored(tx: Connection, ids: Iterable[int]) -> set[int]:
 _BY_KEY = select(mail.c.id).where(mail.c.logical_key == bindparam("of"), mail.c.duplicate_of.is_(None))
 _SAME_ID = select(mail.c.id).where(mail.c.message_id == bindparam("of"), mail.c.id != bindparam("but")).limit(1)
 _JUDGED = update(mail).where(mail.c.id == bindparam("row"))
-_FIRST = (
-    select(mail.c.mailbox, mail.c.folder, mail.c.message_id)
-    .where(mail.c.case_id == bindparam("of")).order_by(mail.c.effective_at, mail.c.id).limit(1)
+_BY_KEYS = select(mail.c.id, mail.c.logical_key).where(
+    mail.c.logical_key.in_(bindparam("of", expanding=True)), mail.c.duplicate_of.is_(None)
+)
+_BY_MESSAGE_IDS = (
+    select(mail.c.id, mail.c.message_id, mail.c.case_id, mail.c.direction)
+    .where(mail.c.message_id.in_(bindparam("of", expanding=True))).order_by(mail.c.id)
 )  # fmt: skip
+_FIRST = (
+    select(mail.c.effective_at, mail.c.id, mail.c.mailbox, mail.c.folder, mail.c.message_id)
+    .where(mail.c.case_id == bindparam("of")).order_by(mail.c.effective_at, mail.c.id).limit(1)
+    .execution_options(**gathering.READS_NOTHING)  # what waits is known by `_Known.of_cases`
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a batch looked up of the mails settled before, and what it settled itself."""
+
+    by_key: dict[str, int | None] = field(default_factory=dict)  # logical key -> mail
+    by_message_id: dict[str, list[_Named]] = field(default_factory=dict)
+    batch: dict[int, Waiting] = field(default_factory=dict)
+    of_cases: dict[int, list[_Place]] = field(default_factory=dict)  # case -> mails that the batch put on it
+
+    def named(self, ids: Iterable[str]) -> list[_Named] | None:
+        """The mails with these Message-IDs; None where one of them was not looked up."""
+        found: list[_Named] = []
+        for one in dict.fromkeys(map(clean, ids)):
+            if one not in self.by_message_id:
+                return None
+            found += self.by_message_id[one]
+        return found
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Named:
+    """A mail as its Message-ID leads to it."""
+
+    id: int
+    message_id: str
+    case_id: int | None
+    direction: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """A mail of a case and where it lies, the oldest first."""
+
+    effective_at: datetime
+    id: int
+    mailbox: str
+    folder: str
+    message_id: str
+
+
+def look_up(tx: Connection, batch: Iterable[Waiting], keys: Iterable[str], message_ids: Iterable[str]) -> None:
+    """Look up for a whole batch what each of its mails will ask by its logical key and by the Message-IDs it carries or
+    names."""
+    known = gathering.known(tx, _Known)
+    if known is None:
+        return
+    known.batch = {mail.id: mail for mail in batch}
+    known.by_key = dict.fromkeys(keys)
+    for some in gathering.stretches(known.by_key):
+        known.by_key |= {row.logical_key: row.id for row in tx.execute(_BY_KEYS, {"of": some})}
+    known.by_message_id = {one: [] for one in map(clean, message_ids)}
+    for some in gathering.stretches(known.by_message_id):
+        for row in tx.execute(_BY_MESSAGE_IDS, {"of": some}):
+            known.by_message_id[row.message_id].append(_Named(*row))
 
 
 def by_logical_key(tx: Connection, key: str) -> int | None:
     """The mail that carries this logical key, if any."""
+    known = gathering.known(tx, _Known)
+    if known is not None and key in known.by_key:
+        return known.by_key[key]
     return tx.execute(_BY_KEY, {"of": key}).scalar()
 
 
 def message_id_known(tx: Connection, message_id: str, but: int) -> bool:
     """Whether another mail with other content came under this Message-ID."""
+    known = gathering.known(tx, _Known)
+    named = known.named([message_id]) if known is not None else None
+    if named is not None:
+        return any(mail.id != but for mail in named)
     return tx.execute(_SAME_ID, {"of": message_id, "but": but}).first() is not None
 
 
@@ -139,33 +211,51 @@ def duplicate(tx: Connection, mail_id: int, of: int, now: datetime) -> None:
 
 def judged(tx: Connection, mail_id: int, values: Mapping[str, Any]) -> None:
     """Write what became of the mail; `values` are columns of the mail table."""
-    tx.execute(_JUDGED, {**values, "row": mail_id})
+    gathering.write(tx, _JUDGED, [{**values, "row": mail_id}])
+    known = gathering.known(tx, _Known)
+    if known is None:
+        return
+    if key := values.get("logical_key"):
+        known.by_key[key] = mail_id
+    waited, case_id = known.batch.get(mail_id), values.get("case_id")
+    if waited is None:
+        gathering.write_now(tx)
+        return
+    message_id = clean(values.get("message_id") or "")
+    if message_id in known.by_message_id:
+        mine = _Named(mail_id, message_id, case_id, waited.direction)
+        known.by_message_id[message_id] = sorted([*known.by_message_id[message_id], mine])
+    if case_id is not None:
+        place = _Place(values["effective_at"], mail_id, waited.mailbox, waited.folder, message_id)
+        known.of_cases.setdefault(case_id, []).append(place)
 
 
 def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, list[int]]:
     """Message-ID -> the cases whose mail carries it."""
-    if not ids:
-        return {}
-    query = select(mail.c.message_id, mail.c.case_id).where(mail.c.message_id.in_(ids), mail.c.case_id.is_not(None))
     found: dict[str, list[int]] = {}
-    for row in tx.execute(query):
-        found.setdefault(row.message_id, []).append(row.case_id)
+    for named in _named(tx, ids):
+        if named.case_id is not None:
+            found.setdefault(named.message_id, []).append(named.case_id)
     return found
+
+
+def _named(tx: Connection, ids: Sequence[str]) -> list[_Named]:
+    """The mails with these Message-IDs."""
+    if not ids:
+        return []
+    known = gathering.known(tx, _Known)
+    named = known.named(ids) if known is not None else None
+    return named if named is not None else [_Named(*row) for row in tx.execute(_BY_MESSAGE_IDS, {"of": list(ids)})]
 
 
 def sent_ids(tx: Connection, ids: Sequence[str]) -> set[str]:
     """Which of these Message-IDs are of mails that our side sent."""
-    if not ids:
-        return set()
-    query = select(mail.c.message_id).where(mail.c.message_id.in_(ids), mail.c.direction == "out")
-    return set(tx.execute(query).scalars())
+    return {named.message_id for named in _named(tx, ids) if named.direction == "out"}
 
 
 def ids_by_message_id(tx: Connection, ids: Sequence[str]) -> list[int]:
     """The mails with these Message-IDs."""
-    if not ids:
-        return []
-    return list(tx.execute(select(mail.c.id).where(mail.c.message_id.in_(ids))).scalars())
+    return [named.id for named in _named(tx, ids)]
 
 
 def get(tx: Connection, mail_id: int) -> dict[str, Any] | None:
@@ -182,8 +272,12 @@ def of_case(tx: Connection, case_id: int) -> list[dict[str, Any]]:
 
 def first_of_case(tx: Connection, case_id: int) -> tuple[str, str, str] | None:
     """(mailbox, folder, Message-ID) of the oldest mail of a case."""
-    row = tx.execute(_FIRST, {"of": case_id}).first()
-    return None if row is None else (row.mailbox or "", row.folder or "", row.message_id or "")
+    known = gathering.known(tx, _Known)
+    found = list(known.of_cases.get(case_id, ())) if known is not None else []
+    if row := tx.execute(_FIRST, {"of": case_id}).first():
+        found.append(_Place(row.effective_at, row.id, row.mailbox or "", row.folder or "", row.message_id or ""))
+    first = min(found, default=None)
+    return None if first is None else (first.mailbox, first.folder, first.message_id)
 
 
 def move_to_case(tx: Connection, old: int, new: int) -> None:
@@ -272,3 +366,15 @@ def bytes_since(tx: Connection, since: datetime) -> int:
     """Octets of new mail stored after that moment."""
     query = select(func.sum(blob.c.length)).join(mail, mail.c.sha256 == blob.c.sha256).where(mail.c.stored_at > since)
     return int(tx.execute(query).scalar() or 0)
+
+
+def first_of_cases(tx: Connection, case_ids: Iterable[int]) -> dict[int, tuple[str, str, str]]:
+    """`first_of_case` for many cases; one without a mail is left out."""
+    query = (
+        select(mail.c.case_id, mail.c.mailbox, mail.c.folder, mail.c.message_id)
+        .where(mail.c.case_id.in_(list(case_ids))).order_by(mail.c.case_id, mail.c.effective_at, mail.c.id)
+    )  # fmt: skip
+    found: dict[int, tuple[str, str, str]] = {}
+    for row in tx.execute(query):
+        found.setdefault(row.case_id, (row.mailbox or "", row.folder or "", row.message_id or ""))
+    return found

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from triage.world.schema import outbox
+from triage.world.store import cases, gathering
 
 # Built once, since they run for every mail.
-_WITH_KEY = select(outbox.c.id).where(outbox.c.key == bindparam("of"))
+_WITH_KEY = select(outbox.c.id).where(outbox.c.key == bindparam("of")).execution_options(**gathering.READS_NOTHING)
 _PUT = insert(outbox)
+_CASE_OF = select(outbox.c.message_id, outbox.c.case_id).where(
+    outbox.c.message_id.in_(bindparam("ids", expanding=True)), outbox.c.case_id.is_not(None)
+)
+
+
+@dataclass(slots=True)
+class _Put:
+    """What a batch has put into the outbox, and what it looked up there."""
+
+    keys: set[str] = field(default_factory=set)
+    case_of: dict[str, int | None] = field(default_factory=dict)  # Message-ID -> the case
 
 
 def put(tx: Connection, row: dict[str, Any]) -> bool:
     """Add one message; False where its key is there already (then nothing changes)."""
-    if tx.execute(_WITH_KEY, {"of": row["key"]}).first():
+    mine = gathering.known(tx, _Put)
+    if mine is not None and row["key"] in mine.keys:
         return False
-    tx.execute(_PUT, {"attempts": 0, **row})
+    # of a case that this very batch opened nothing is there from before
+    if not cases.is_new(tx, row["case_id"]) and tx.execute(_WITH_KEY, {"of": row["key"]}).first():
+        return False
+    gathering.write(tx, _PUT, [{"attempts": 0, **row}])
+    if mine is not None:
+        mine.keys.add(row["key"])
+        mine.case_of[row["message_id"]] = row["case_id"]
     return True
 
 
@@ -65,12 +85,23 @@ def failed(tx: Connection, row_id: int, error: str, retry_at: datetime | None) -
 
 def case_of_message_ids(tx: Connection, ids: Sequence[str]) -> dict[str, int]:
     """Message-ID of our own notices -> the case they are about."""
+    mine = gathering.known(tx, _Put)
+    if mine is not None and mine.case_of.keys() >= set(ids):
+        return {one: case for one in ids if (case := mine.case_of[one]) is not None}
     if not ids:
         return {}
-    query = select(outbox.c.message_id, outbox.c.case_id).where(
-        outbox.c.message_id.in_(ids), outbox.c.case_id.is_not(None)
-    )
-    return {row.message_id: row.case_id for row in tx.execute(query)}
+    return {row.message_id: row.case_id for row in tx.execute(_CASE_OF, {"ids": list(ids)})}
+
+
+def look_up(tx: Connection, ids: Iterable[str]) -> None:
+    """Look up for a whole batch what it will ask: the cases of these Message-IDs."""
+    mine = gathering.known(tx, _Put)
+    if mine is None:
+        return
+    mine.case_of = dict.fromkeys(ids)
+    for some in gathering.stretches(mine.case_of):
+        for row in tx.execute(_CASE_OF, {"ids": some}):
+            mine.case_of[row.message_id] = row.case_id
 
 
 def with_message_ids(tx: Connection, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -153,3 +184,16 @@ def last_to(tx: Connection, kind: str, recipient: str) -> dict[str, Any] | None:
     )
     row = tx.execute(query).first()
     return None if row is None else dict(row._mapping)
+
+
+def put_all(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """`put` for many messages, in two statements; of two with one key the first counts."""
+    wanted = {row["key"]: row for row in reversed(rows)}
+    keys = list(wanted)
+    known: set[str] = set()
+    for start in range(0, len(keys), 500):
+        query = select(outbox.c.key).where(outbox.c.key.in_(keys[start : start + 500]))
+        known.update(tx.execute(query).scalars())
+    fresh = [{"attempts": 0, **row} for row in rows if wanted[row["key"]] is row and row["key"] not in known]
+    if fresh:
+        tx.execute(_PUT, fresh)

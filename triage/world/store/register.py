@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from triage.world.schema import config_version, correction, counter, run
+from triage.world.store import gathering
 
 _NEXT = (
     update(counter)
@@ -16,18 +18,33 @@ _NEXT = (
     .values(value=counter.c.value + 1)
     .returning(counter.c.value)
 )
+_COUNT = update(counter).where(counter.c.name == bindparam("of")).values(value=bindparam("last"))
 
 
 BROKEN_OFF = "did not reach its end"  # the error of a run that ended by no reason of ours
 
 
+@dataclass(slots=True)
+class _Counted:
+    """Counters whose rows a batch has locked, with the number given last."""
+
+    last: dict[str, int] = field(default_factory=dict)
+
+
 def next_number(tx: Connection, name: str) -> int:
     """The next value of a counter; the row is locked until the transaction ends, so no number is given twice."""
-    value = tx.execute(_NEXT, {"of": name}).scalar()
-    if value is None:
+    counted = gathering.known(tx, _Counted)
+    if counted is not None and name in counted.last:
+        counted.last[name] += 1
+        gathering.write(tx, _COUNT, [{"of": name, "last": counted.last[name]}])
+        return counted.last[name]
+    value = int(tx.execute(_NEXT, {"of": name}).scalar() or 0)
+    if not value:
+        value = 1
         tx.execute(insert(counter).values(name=name, value=1))
-        return 1
-    return int(value)
+    if counted is not None:
+        counted.last[name] = value
+    return value
 
 
 def start_run(tx: Connection, kind: str, now: datetime, mailbox: str | None = None) -> int:
