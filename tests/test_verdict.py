@@ -113,7 +113,46 @@ def test_a_danger_that_is_taken_for_a_look_alike_is_looked_at_all_the_same() -> 
     text = "The kettle gave my son an electric shock."
     v = of(text, prediction(flags={"safety_injury": 0.04}), thresholds=CAREFUL)
     assert v.urgency is Urgency.NORMAL
-    assert v.review_reasons == ("a wording of danger, taken for a look-alike: look",)
+    assert v.review_reasons == ("a wording of a danger, taken for a look-alike: look",)
+
+
+DUTIES = [
+    ("Please send me a copy of all the personal data you hold about me, as the GDPR provides.", "data_rights_request"),
+    ("I have disputed the payment with my bank as a chargeback.", "chargeback"),
+    ("I have taken this to the ombudsman.", "regulator"),
+    ("You sent me another customer's invoice, with her address and bank details.", "data_breach"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), DUTIES)
+def test_what_sets_a_duty_with_a_date_is_never_taken_for_a_look_alike(text: str, name: str) -> None:
+    v = of(text, prediction(flags={name: 0.01}), thresholds=CAREFUL)
+    assert name in {flag.name for flag in v.flags}
+
+
+@pytest.mark.parametrize(("language", "in_scope"), [("tr", 1.0), ("en", 0.001)])
+def test_nothing_is_taken_for_a_look_alike_where_the_model_cannot_know(language: str, in_scope: float) -> None:
+    says = prediction(flags={"legal_threat": 0.01}, in_scope=in_scope)
+    v = of(
+        "My solicitor will write to you.", says, language=language, thresholds=Thresholds(look_alike=0.1, in_scope=0.01)
+    )
+    assert "legal_threat" in {flag.name for flag in v.flags}
+
+
+def test_the_model_is_not_allowed_to_deny_what_it_would_raise_itself() -> None:
+    v = of(
+        "My solicitor will write to you.", prediction(flags={"legal_threat": 0.45}),
+        thresholds=Thresholds(look_alike=0.9, flag_score=0.4),
+    )  # fmt: skip
+    assert "legal_threat" in {flag.name for flag in v.flags}
+
+
+def test_a_look_alike_of_discrimination_does_not_choose_the_type() -> None:
+    text = "You treated me worse than the others because I am deaf."
+    shares = {"delivery": 0.8, "staff_conduct": 0.2}
+    assert of(text, prediction(types=shares, flags={"discrimination": 0.4})).complaint_type == "staff_conduct"
+    denied = prediction(types=shares, flags={"discrimination": 0.04})
+    assert of(text, denied, thresholds=CAREFUL).complaint_type == "delivery"
 
 
 def test_despair_is_never_taken_for_a_look_alike() -> None:
@@ -225,9 +264,10 @@ def test_the_model_files_what_it_is_sure_of(name: str) -> None:
 
 
 def test_below_the_threshold_it_counts_as_a_complaint_and_a_person_looks() -> None:
-    """It keeps the likelier name, but has a complaint's urgency, so that a case is opened and its clock runs."""
+    """It keeps the likelier name, but has a complaint's urgency and type: a case is opened, its clock runs, and it goes to
+    those whom it concerns."""
     v = of("Hello, I would like to know your opening hours on Sunday, please.", other("enquiry", 0.65), subject="Hours")
-    assert (v.disposition, v.urgency, v.complaint_type) == ("enquiry", Urgency.NORMAL, None)
+    assert (v.disposition, v.urgency, v.complaint_type) == ("enquiry", Urgency.NORMAL, "delivery")
     assert v.review_reasons == ("may be a complaint",)
 
 

@@ -167,3 +167,40 @@ def test_only_mail_whose_signs_are_known_is_weighed() -> None:
     assert after[0].urgency == before[0].urgency, "nobody looked for signs"
     assert after[1].urgency["normal"] > 0.8
     assert after[1].complaint_type == before[1].complaint_type
+
+
+# --- nothing leaks, and a probability means what it says ----------------------------------------------------------------
+
+
+def test_what_only_tells_the_customer_teaches_nothing() -> None:
+    """Each of ten customers has a sign of its own, and half of them are always urgent. Learnt from mail of the same customer
+    the sign would be all; folds keep customers whole, so it is worth nothing, and the calibration says so."""
+    customer = np.arange(800) % 10
+    answer = customer % 2 == 0
+    truth = weighing.Truth(answer, np.where(answer, 3, 2), (2, 3, 4), np.zeros((800, 1), dtype=bool), customer)
+    said = [(f"who:{one}",) for one in customer]
+    found, unseen = weighing.fit(first_stage(800), FLAGS, said, [40] * 800, truth, seed=1)
+    assert ((unseen["urgency"][:, 1] > 0.5) == answer).mean() < 0.7
+    told = found.weigh(first_stage(10), FLAGS, said[:10], [40] * 10)
+    assert np.all(np.abs(told["urgency"][:, 1] - 0.5) < 0.25), "the margins are loud, the probabilities must not be"
+    assert np.all(np.abs(told["complaint"] - 0.5) < 0.25)
+
+
+def test_urgency_is_calibrated_on_mail_that_has_one() -> None:
+    dice = np.random.default_rng(9)
+    n = 600
+    dated = np.arange(n) % 3 == 0
+    level = np.where(dated, np.where(dice.random(n) < 0.7, 3, 2), 0)
+    truth = weighing.Truth(dated, level, (2, 3, 4), np.zeros((n, 1), dtype=bool), np.arange(n) % 10)
+    _, unseen = weighing.fit(first_stage(n), FLAGS, [()] * n, [40] * n, truth, seed=1)
+    assert unseen["urgency"][dated, 1].mean() == pytest.approx((level[dated] >= 3).mean(), abs=0.05)
+
+
+def test_the_length_of_a_mail_counts() -> None:
+    lengths = [5 if i % 2 else 200 for i in range(200)]
+    truth = weighing.Truth(
+        np.array([n > 100 for n in lengths]), np.full(200, 2), (2, 3, 4), np.zeros((200, 1), dtype=bool), np.arange(200) // 4 % 10
+    )  # fmt: skip
+    found, _ = weighing.fit(first_stage(200), FLAGS, [()] * 200, lengths, truth, seed=1)
+    short, long = found.weigh(first_stage(2), FLAGS, [(), ()], [5, 200])["complaint"][:, 0]
+    assert short < 0.2 < 0.8 < long

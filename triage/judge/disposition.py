@@ -13,6 +13,7 @@ from typing import Protocol
 from triage.judge import sources, urgency
 from triage.judge.cues import Cues, Flag
 from triage.judge.dates import CustomerDate
+from triage.judge.outcome import DUTY_FLAGS
 from triage.judge.urgency import History, Reason, Thresholds, WorkingDays
 from triage.mail.body import Body
 from triage.mail.message import Message
@@ -80,7 +81,8 @@ class Predicted(Protocol):
 
 @dataclass(slots=True)
 class Mail:
-    """Everything the judgement of one mail looks at; `doubts` is the only thing that grows."""
+    """Everything the judgement of one mail looks at; `doubts` is the only thing that grows. `look_alikes` are wordings of
+    a flag that were not taken for it."""
 
     message: Message
     body: Body
@@ -133,9 +135,11 @@ def all_flags(
     prediction: Predicted,
     learned: Mapping[str, float],
     thresholds: Thresholds,
+    denied: Sequence[Flag] = (),
 ) -> tuple[Flag, ...]:
-    denied = look_alikes(cues, learned, thresholds)
-    found = {flag.name: flag for flag in cues.flags if flag not in denied}
+    """The flags of the wordings that are not `denied`, of the headers, and those that the model alone sees."""
+    not_meant = {flag.name for flag in denied}
+    found = {flag.name: flag for flag in cues.flags if flag.name not in not_meant}
     if screening.authenticated != "fail":  # a forged sender is no regulator
         for flag in sources.flags(message):
             known = found.get(flag.name)
@@ -148,12 +152,19 @@ def all_flags(
     return tuple(found.values())
 
 
-def look_alikes(cues: Cues, learned: Mapping[str, float], thresholds: Thresholds) -> tuple[Flag, ...]:
-    """Wordings of a flag that stand in a mail which is all but surely without it ("legally privileged", a nurse's question).
-    Despair is never taken for anything else."""
-    return tuple(
-        flag for flag in cues.flags if flag.name != "self_harm" and learned.get(flag.name, 1.0) < thresholds.look_alike
-    )
+#: wordings that are never taken for anything else: despair, and what sets a duty with a date
+_ALWAYS_MEANT = DUTY_FLAGS | {"self_harm"}
+
+
+def look_alikes(
+    body: Body, cues: Cues, prediction: Predicted, learned: Mapping[str, float], thresholds: Thresholds
+) -> tuple[Flag, ...]:
+    """Wordings of a flag in a mail that is all but surely without it ("legally privileged", a nurse's question). None where
+    the model cannot know: in a language it has not learnt, in a mail unlike any it has seen."""
+    if not body.language_supported or prediction.in_scope < thresholds.in_scope:
+        return ()
+    cut = min(thresholds.look_alike, thresholds.flag_score)  # never deny what the model itself would raise
+    return tuple(f for f in cues.flags if f.name not in _ALWAYS_MEANT and learned.get(f.name, 1.0) < cut)
 
 
 #: a learned flag cannot tell live from past nor quote: a person looks. A danger to life is never taken as past.
@@ -236,8 +247,9 @@ def _not_a_complaint(mail: Mail, likely: Disposition, mass: float) -> tuple[Disp
     if not mail.body.language_supported:
         mail.doubt("language not supported")
         return Disposition.COMPLAINT, "language not supported: kept as a complaint"
-    against = mail.floors() or [flag for flag in mail.stated if flag.floor]
-    if against and mail.complaint >= _SETTLED and likely is not Disposition.CASE_FOLLOWUP:
+    stated = [flag for flag in mail.stated if flag.floor]  # "leaks exactly like the first one" hides in praise too
+    against = mail.floors() or stated
+    if against and (stated or mail.complaint >= _SETTLED) and likely is not Disposition.CASE_FOLLOWUP:
         mail.doubt("flag in what looks like no complaint")
         mail.doubt(MAY_BE_A_COMPLAINT)
     if likely in FROM_A_CUSTOMER and pressing_dates(mail) and (mail.cues.not_fixed or mail.complaint >= _SETTLED):

@@ -66,17 +66,17 @@ def of(
     mail.
     """
     learned = prediction.flags if learned_flags is None else learned_flags
+    denied = disposition.look_alikes(body, cues, prediction, learned, thresholds)
     mail = Mail(
         message, body, screening, cues, prediction, thresholds, calendar, history,
-        disposition.all_flags(message, screening, cues, prediction, learned, thresholds),
-        disposition.look_alikes(cues, learned, thresholds),
+        disposition.all_flags(message, screening, cues, prediction, learned, thresholds, denied), denied,
         sources.score(message, body), disposition.is_clear(message, body, cues),
     )  # fmt: skip
     kind, reason = disposition.of(mail)
     if disposition.MAY_BE_A_COMPLAINT not in mail.doubts:  # else every flag counts as in a complaint
         mail.flags = disposition.flags_that_bear(mail, kind)
     if any(flag.floor is Urgency.CRITICAL for flag in mail.look_alikes):
-        mail.doubt("a wording of danger, taken for a look-alike: look")
+        mail.doubt("a wording of a danger, taken for a look-alike: look")
     if kind is Disposition.COMPLAINT:
         return _complaint(mail, reason)
     return _other(mail, kind, reason)
@@ -163,7 +163,9 @@ def _other(mail: Mail, kind: Disposition, reason: str) -> Verdict:
     floors.sort(key=lambda one: -one.urgency)
     decided = Decided(floors[0].urgency, tuple(floors)) if floors else None
     if disposition.MAY_BE_A_COMPLAINT in mail.doubts:
-        decided = _urgency(mail)
+        decided = _urgency(mail)  # it counts as a complaint: that has a clock, and goes where its kind belongs
+        likely, further, _ = _type(mail)
+        return replace(_verdict(mail, kind, reason, decided), complaint_type=likely, secondary=further)
     return _verdict(mail, kind, reason, decided)
 
 

@@ -123,7 +123,10 @@ def parts(example: Example) -> Parts:
         body = replace(body, language=example.language)
     screening = screen.judge(message, body, _OURS, example.at or RECEIVED)
     subject = subject_of(message, body)
-    found = judge_cues.find(body, subject, screening.received_at, CALENDAR.zone, message.attachments)
+    found = judge_cues.find(
+        body, subject, screening.received_at, CALENDAR.zone, message.attachments,
+        forwarded=screening.forwarded_by is not None,
+    )  # fmt: skip
     return Parts(message, body, screening, found)
 
 

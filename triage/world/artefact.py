@@ -84,7 +84,9 @@ def verify(folder: Path) -> dict[str, Any]:
     """The card of a model whose files and libraries are what the card says; else ModelUntrusted. Loads nothing."""
     card = read_card(folder)
     if card.get("format") not in _READ:
-        raise _untrusted(folder, f"its format is {card.get('format')!r}, this program reads {FORMAT}")
+        raise _untrusted(
+            folder, f"its format is {card.get('format')!r}, this program reads {' and '.join(map(str, _READ))}"
+        )
     for library, trained in dict(card.get("libraries", {})).items():
         if library not in _LIBRARIES:
             continue
