@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,12 @@ from hypothesis import strategies as st
 
 from triage.casework import card, wordings
 from triage.demo.mails import samples
-from triage.judge import sentences
-from triage.mail import message, redact, thread
+from triage.judge import lexicon, sentences, staff
+from triage.judge.phrases import Hit, Matcher
+from triage.judge.roster import Absence, Person, Roster
+from triage.judge.sentences import Sentence
+from triage.mail import language as mail_language
+from triage.mail import message, phrases, redact, thread
 from triage.world.store import cases, loads
 from triage.world.store.database import Database
 
@@ -206,3 +210,172 @@ def test_known_keys_are_left_alone(database: Database) -> None:
         cases.add_keys(tx, one, [("order", "A1"), ("order", "B2")])
         cases.add_keys(tx, two, [("order", "A1")])
         assert cases.with_key(tx, "order", ["A1", "B2"]) == {"A1": [one, two], "B2": [one]}
+
+
+_TOKEN = re.compile(
+    r"(?P<word>\d{1,12}(?:[.,:/-]\d{1,12}){1,4}|[^\W_]{1,40}(?:'t(?![^\W_]))?)"
+    r"|(?P<end>[.!?\u2026;]+(?=[\s\"'\u201d\u201c\u00bb)\]]|$)|\n[ \t]*(?:\n|[-*\u2022]|\d{1,2}[.)] ))"
+)
+
+
+def _sentences(folded: str) -> tuple[list[str], list[tuple[int, int]], list[Sentence]]:
+    """Word for word, each end as it comes: (words, their places, sentences) of a text of at most 20,000 characters."""
+    words: list[str] = []
+    places: list[tuple[int, int]] = []
+    found: list[Sentence] = []
+    first, waiting = 0, ""
+
+    def close(question: bool) -> None:
+        nonlocal first
+        if len(words) > first:
+            found.append(Sentence(" ".join(words[first:]) + " ", first, len(words) - first, question))
+            first = len(words)
+
+    for match in _TOKEN.finditer(folded):
+        if match["word"] is None:
+            waiting += match["end"]
+            continue
+        ordinal = waiting == "." and words and words[-1].isdigit() and len(words[-1]) <= 2
+        if waiting and not (ordinal and match["word"] in sentences.MONTH_WORDS):
+            close("?" in waiting)
+        if len(words) - first == sentences.MAX_WORDS:
+            close(False)
+        waiting = ""
+        words.append(match["word"].replace("'", ""))
+        places.append(match.span())
+    close("?" in waiting)
+    return words, places, found
+
+
+def _made(draw: random.Random) -> str:
+    """Pieces that ends, numbers, lists, apostrophes and month names are made of, without any order."""
+    pieces = ("a", "don't", "'t", "x'tx", "14", "14.06", "3.5", "1.2.3.4.5.6.7", "12:30", "juni", ".", "...", "?", "!.", ";",
+              "\n", "\n\n", "\n 1. ", "\n- ", "\t", " ", " ", " ", '"', ")", "_", "-", "/", "é", "\u2026", "w" * 41)  # fmt: skip
+    return "".join(draw.choices(pieces, k=draw.randrange(1, 40)))
+
+
+def test_a_text_read_stretch_by_stretch_is_the_text_read_word_by_word() -> None:
+    draw = random.Random(5)
+    long = " ".join(["word"] * 200) + " 3. Juni? " + " ".join(["more"] * 95) + "."
+    for text in (*texts(), long, "", *(_made(draw) for _ in range(5000))):
+        read = sentences.read(text)
+        assert (read.words, read.places, read.sentences) == _sentences(read.folded), text
+
+
+def _every_phrase(matcher: Matcher, read: sentences.Text) -> list[Hit]:
+    """Every phrase tried on every sentence, whatever words it holds."""
+    hits = []
+    for number, sentence in enumerate(read.sentences):
+        for one in matcher.phrases:
+            pattern = one.compiled or one.compile()
+            for match in list(pattern.finditer(sentence.line))[:4]:
+                first = sentence.first + sentence.line.count(" ", 0, match.start())
+                last = first + match[0].count(" ") - 1
+                hits.append(Hit(one.section, one.source, matcher.language, number, first, last))
+    return hits
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_phrase_is_found_only_where_its_two_rarest_chunks_have_a_word(language: str) -> None:
+    """So the phrases left untried find nothing there."""
+    found, matcher = 0, lexicon.load(language)
+    whole = [message.parse(sample.raw).text for sample in samples()]
+    for text in [text for text in whole if mail_language.of(text) == language][:60]:
+        read = sentences.read(text)
+        hits = _every_phrase(matcher, read)
+        assert matcher.scan(read.sentences, read.words) == hits
+        found += len(hits)
+    assert found
+
+
+def test_small_letters_are_those_that_a_pattern_without_case_finds() -> None:
+    """For every letter of the two patterns and every character, but for three Cyrillic ones of church manuscripts."""
+    written = phrases._NOTICE.pattern + phrases.WROTE.pattern + redact._SECRET_WORDS + redact._ID_WORDS
+    letters = "".join(sorted({c for c in written if c.isalpha()}))
+    ignoring = re.compile(f"[{letters}]", re.IGNORECASE)
+    everything = [chr(code) for code in range(0x110000) if not 0x1C80 <= code < 0x1C90]
+    for c in everything:
+        assert bool(ignoring.match(c)) == (phrases.small(c) in letters), hex(ord(c))
+    for c in (c for c in everything if ignoring.match(c)):  # and it is the same letter
+        assert re.match(re.escape(phrases.small(c)), c, re.IGNORECASE), hex(ord(c))
+
+
+def _is_notice(paragraph: str) -> bool:
+    pattern = re.compile(phrases._NOTICE.pattern, re.IGNORECASE)
+    text = " ".join(paragraph.replace("\u2019", "'").split())
+    if phrases._NOTICE_TITLE.match(text) and (pattern.search(text) or len(text) < 40):
+        return True
+    return len({m[0].lower() for m in pattern.finditer(text[:5000])}) >= 2
+
+
+def test_a_legal_notice_is_known_in_small_letters_as_without_regard_to_case() -> None:
+    notices = 0
+    for text in texts():
+        for written in (text, text.upper(), text.title()):
+            assert phrases.is_notice(written) == _is_notice(written), written
+            notices += phrases.is_notice(written)
+    assert notices
+
+
+STAFF = Roster(
+    {
+        "ann": Person("ann", "Ann Bergann", "ann@desk.example", known_as=("Annie", "Tech Support", "-")),
+        "ben": Person("ben", "Ben de  Wit", "ben@desk.example"),
+        "ann2": Person("ann2", "ANN Wit", "a.wit@desk.example", known_as=("the  boss", "")),
+        "cas": Person("cas", "Cas", "cas", known_as=("o'neil",)),
+        "none": Person("none", "", ""),
+    },
+    {},
+    {"lead": ("ann",), "fallback": ("ben",)},
+)
+
+
+def _named(text: str) -> frozenset[str]:
+    """Everybody asked for, whatever words the text has."""
+    words = [word.strip(".-") for word in staff._WORD.findall(staff._without_greeting(text).casefold())]
+    flat, pairs = f" {' '.join(words)} ", list(pairwise(words))
+    titled = {second for first, second in pairs if first in staff._TITLES}
+    cued = {second for first, second in pairs if first in staff._BEFORE} | {a for a, b in pairs if b in staff._AFTER}
+    return frozenset(key for key, p in STAFF.people.items() if staff._is_named(p, flat, titled, cued))
+
+
+def test_people_whose_names_share_no_word_with_the_mail_are_not_named_in_it() -> None:
+    """So only the others need the full question: names, aliases and addresses in every order, among words that cue them."""
+    words = (
+        *"Ann BERGANN Annie tech Support ben de Wit the boss Cas o'neil mr agent from - Ben. cas,".split(),
+        *("ann@desk.example", "a.wit@desk.example.", "spoke to", "\n", "Dear Ann,\n"),
+    )
+    draw = random.Random(7)
+    seen: set[str] = set()
+    for _ in range(5000):
+        text = " ".join(draw.choices(words, k=draw.randrange(6)))
+        named = staff.named_staff(text, STAFF)
+        assert named == _named(text), text
+        seen |= named
+    assert seen == {"ann", "ben", "ann2", "cas"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_who_is_there_is_found_without_asking_about_the_rest(seed: int) -> None:
+    draw, keys = random.Random(seed), ("a", "b", "c", "d", "e")
+    away = (Absence(NOW.date(), NOW.date()),)
+    for _ in range(500):
+        people = {
+            key: Person(
+                key, key, key, absences=away if draw.random() < 0.5 else (), delegate=draw.choice((None, *keys))
+            )
+            for key in draw.sample(keys, 4)
+        }
+        roles = {role: tuple(draw.sample(keys, 2)) for role in ("lead", "lead_deputy", "manager", "fallback")}
+        roster, without = Roster(people, {}, roles), frozenset(draw.sample(keys, 2))
+        for name in (*keys, *roles):
+            line = [key for key in roster.line(name, NOW) if key in people]
+            there = [key for key in line if key not in without and not people[key].away(NOW.date())]
+            allowed = [key for key in (*line, *people) if key not in without]
+            assert roster.find(name, NOW, without) == [*there, *allowed, *line, *people][0]
+
+
+def test_a_run_of_signs_is_an_end_from_its_first_sign_alone() -> None:
+    """Else 20,000 signs with a letter behind them are tried 200 million times: nobody's text, but a hostile one."""
+    assert sentences._END.match("!!! ") and not any(sentences._END.match("!!! ", at) for at in (1, 2))
+    assert sentences.read("!" * 19_999 + "x").words == ["x"]

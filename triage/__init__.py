@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # `flows/` stands at the top of a checkout and inside this package in a wheel; a checkout looks there too, so that
 # `triage.flows` is the same import in both.

@@ -13,7 +13,6 @@ from benchmarks.quality.anchors import ANCHORS, LETTERS, NOTHING, WORDS, Contend
 from benchmarks.quality.metrics import IntArray
 from benchmarks.quality.ours import Ours
 from benchmarks.quality.sets import URGENT, Part, PublicSet, shuffled
-from benchmarks.quality.variants import PROPOSED
 from triage.judge import encoder
 
 _CONTROLLED = 1_500  # texts of the control of a choice
@@ -38,13 +37,13 @@ def may_open(found: Mapping[str, Any], name: str, release: str, current: str) ->
 
 
 def contenders(given: PublicSet, *, sentences: bool = True) -> tuple[Contender, ...]:
-    """The anchors, ours, ours as proposed, and ours with sentences where the encoder is installed and wanted.
+    """The anchors, ours, and ours with sentences where the encoder is installed and wanted.
 
     Sentences are 1,536 full columns: with many texts and classes the fits would take hours, and they are left out.
     """
     light = len(given.train.texts) * len(given.classes) <= _LIGHT
     semantic = (Ours("ours + sentences", semantic=True),) if sentences and light and encoder.available() else ()
-    return (*ANCHORS, Ours(), Ours("ours, " + PROPOSED.name, share=PROPOSED.share), *semantic)
+    return (*ANCHORS, Ours(), *semantic)
 
 
 def measure(

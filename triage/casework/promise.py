@@ -164,7 +164,7 @@ class _Page:
         cuts = [first]
         joined = {first: False}
         for at in range(first + 1, end):
-            between = self.text.text[self.text.ends[at - 1] : self.text.starts[at]]
+            between = self.text.text[self.text.places[at - 1][1] : self.text.places[at][0]]
             conjunction = self.text.words[at] in conjunctions and not self._links_numbers(at)
             if conjunction or any(sign in _CUTS for sign in between) or " - " in between:
                 cuts.append(at)

@@ -42,7 +42,8 @@ def languages(language: str, words: int) -> tuple[str, ...]:
 
 def quote(text: Text, sentence: Sentence) -> str:
     """A whole sentence as it was written, on one line."""
-    cut = text.text[text.starts[sentence.first] : text.ends[sentence.first + sentence.count - 1]]
+    (start, _), (_, end) = text.places[sentence.first], text.places[sentence.first + sentence.count - 1]
+    cut = text.text[start:end]
     return " ".join(cut.split())[:QUOTE]
 
 

@@ -11,8 +11,8 @@ A lexicon is a text file, one phrase a line, under a section such as `[fraud]`. 
     ..4            up to four words (at most 30)      burn* ..4 @body
     A <6> B        A and B in any order, at most six words between them
 
-Accents and case do not count; `ä ö ü ß` also match `ae oe ue ss`. Each phrase knows its rarest chunk: only a sentence
-that holds a word of that chunk is searched, and gaps are bounded, so the cost is linear in the text.
+Accents and case do not count; `ä ö ü ß` also match `ae oe ue ss`. Each phrase knows its two rarest chunks: only a
+sentence that holds a word of both is searched, and gaps are bounded, so the cost is linear in the text.
 """
 
 from __future__ import annotations
@@ -58,12 +58,14 @@ class Chunk:
 
 @dataclass(slots=True)
 class Phrase:
-    """One wording of a section; compiled the first time a sentence could hold it."""
+    """One wording of a section; compiled the first time a sentence could hold it: one with a word of `anchors` and, unless
+    that is empty, one of `beside`."""
 
     section: str
     source: str
     pattern: str
     anchors: tuple[str, ...]
+    beside: frozenset[str] = frozenset()
     compiled: re.Pattern[str] | None = None
 
     def compile(self) -> re.Pattern[str]:
@@ -166,12 +168,14 @@ def phrase(section: str, source: str, classes: Mapping[str, tuple[str, ...]]) ->
     required = [chunk for side in sides for chunk in side if not chunk.optional]
     if not required or len(sides) > 2 or not all(sides):
         raise ValueError(f"a phrase needs a required word, and at most one <n>: {source!r}")
-    anchor = max(required, key=lambda chunk: min(_rarity(word) for word in chunk.anchors))
+    rarest = sorted(required, key=lambda chunk: min(_rarity(word) for word in chunk.anchors), reverse=True)
+    whole = (chunk for chunk in rarest[1:] if not any(word.endswith("*") for word in chunk.anchors))
+    beside = frozenset(next((chunk.anchors for chunk in whole), ()))
     flat = ["".join(chunk.pattern for chunk in side) for side in sides]
     if len(flat) == 2:
         between = rf"(?:\S+ ){{0,{reach}}}?"
         flat = [f"(?:{flat[0]}{between}{flat[1]}|{flat[1]}{between}{flat[0]})"]
-    return Phrase(section, source, r"(?<!\S)" + flat[0], tuple(dict.fromkeys(anchor.anchors)))
+    return Phrase(section, source, r"(?<!\S)" + flat[0], tuple(dict.fromkeys(rarest[0].anchors)), beside)
 
 
 @dataclass(slots=True)
@@ -212,11 +216,14 @@ class Matcher:
         seen, phrases = self._seen, self.phrases
         for number, sentence in enumerate(sentences):
             tried: set[int] = set()
-            for word in words[sentence.first : sentence.first + sentence.count]:
+            here = set(words[sentence.first : sentence.first + sentence.count])
+            for word in here:
                 known = seen.get(word)
                 tried.update(self._candidates(word) if known is None else known)
             for index in sorted(tried):
                 one = phrases[index]
+                if one.beside and one.beside.isdisjoint(here):
+                    continue
                 pattern = one.compiled or one.compile()
                 for count, match in enumerate(pattern.finditer(sentence.line)):
                     first = sentence.first + sentence.line.count(" ", 0, match.start())

@@ -7,7 +7,7 @@ people of whom the first who is there holds it. Days of absence are days in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -48,6 +48,10 @@ class Person:
     absences: tuple[Absence, ...] = ()
     delegate: str | None = None
     known_as: tuple[str, ...] = ()
+
+    def names(self) -> tuple[str, ...]:
+        """What a mail may call this person, without regard to case: first the name, then the address and `known_as`."""
+        return (" ".join(self.name.casefold().split()), self.email.casefold(), *map(str.casefold, self.known_as))
 
     def away(self, day: date) -> bool:
         return any(absence.first <= day <= absence.last for absence in self.absences)
@@ -99,11 +103,23 @@ class Roster:
     roles: Mapping[str, tuple[str, ...]]
     zone: str = "UTC"
     rota: Rota | None = None
+    #: word -> people whose names begin with it, or whose surname it is: few words of a mail are in here (issue 8)
+    by_word: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found: dict[str, dict[str, None]] = {}
+        for key, person in self.people.items():
+            name, *others = (names.split() for names in person.names())
+            for words in (name[:1], name[-1:], *(one[:1] for one in others)):
+                found.setdefault("".join(words), {})[key] = None
+        object.__setattr__(self, "by_word", {word: tuple(keys) for word, keys in found.items()})
 
     def here(self, key: str, at: datetime) -> bool:
         """Is this person known and not away at this moment (aware UTC)?"""
         person = self.people.get(key)
-        return person is not None and not person.away(at.astimezone(ZoneInfo(self.zone)).date())
+        if person is None or not person.absences:
+            return person is not None
+        return not person.away(at.astimezone(ZoneInfo(self.zone)).date())
 
     def chain(self, key: str) -> tuple[str, ...]:
         """The person's delegate, the delegate's delegate, and so on; stops where it would come round again."""
@@ -136,10 +152,10 @@ class Roster:
 
     def find(self, name: str, at: datetime, without: frozenset[str] = frozenset()) -> str:
         """The one person for `name` now. Never nobody: presence gives way first, then the bar."""
-        line = [key for key in self.line(name, at) if key in self.people]
-        for key in line:
+        for key in self.line(name, at):
             if key not in without and self.here(key, at):
                 return key
+        line = [key for key in self.line(name, at) if key in self.people]
         for key in (*line, *self.people):
             if key not in without:
                 return key

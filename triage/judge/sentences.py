@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 MAX_TEXT = 20_000
 MAX_WORDS = 90
@@ -32,11 +33,14 @@ def _fold_table() -> dict[int, str]:
 
 _FOLD = _fold_table()
 
-# A number with inner signs (14.06.2026, 06:10, 3/5), a word (don't stays one word), a decade sign ("60%" is a number),
-# or an end of sentence. Each repetition is bounded and no two alternatives start alike after a failure: linear.
-_TOKEN = re.compile(
-    r"(?P<word>\d{1,12}(?:[.,:/-]\d{1,12}){1,4}|[^\W_]{1,40}(?:'t(?![^\W_]))?)"
-    r"|(?P<end>[.!?\u2026;]+(?=[\s\"'\u201d\u201c\u00bb)\]]|$)|\n[ \t]*(?:\n|[-*\u2022]|\d{1,2}[.)] ))"
+# A number with inner signs (14.06.2026, 06:10, 3/5) or a word (don't stays one word), and the end of a sentence. No word
+# reaches into an end: a point inside a number has a digit behind it. So the ends are found first, and the words between
+# two of them at once (issue 8). Each repetition is bounded and no two alternatives start alike after a failure: linear.
+_WORD = re.compile(r"\d{1,12}(?:[.,:/-]\d{1,12}){1,4}|[^\W_]{1,40}(?:'t(?![^\W_]))?")
+_SIGNS = ".!?\u2026;"
+_END = re.compile(  # begins with one set, because a search runs fast to the next of a set; a run of signs is tried once
+    rf"[{_SIGNS}\n](?:(?<!\n)(?<![{_SIGNS}]{{2}})[{_SIGNS}]*+(?=[\s\"'\u201d\u201c\u00bb)\]]|$)"
+    r"|(?<=\n)[ \t]*(?:\n|[-*\u2022]|\d{1,2}[.)] ))"
 )
 _WORD_LIKE = re.compile(r"[^\W_]")
 
@@ -74,18 +78,26 @@ class Sentence:
 
 @dataclass(slots=True)
 class Text:
-    """A text cut into sentences. `words[i]` stands at `text[starts[i]:ends[i]]`."""
+    """A text cut into sentences. `words[i]` stands at `text[slice(*places[i])]`."""
 
     text: str
-    words: list[str]
-    starts: list[int]
-    ends: list[int]
-    sentences: list[Sentence]
+    folded: str
+    words: list[str] = field(default_factory=list)
+    sentences: list[Sentence] = field(default_factory=list)
+    _places: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(start, end) of each word; looked for when the first is asked for, because many texts are never quoted."""
+        if not self._places:
+            for start, stop, _ in _stretches(self.folded):
+                self._places += [match.span() for match in _WORD.finditer(self.folded, start, stop)]
+        return self._places
 
     def quote(self, first: int, last: int) -> str:
         """Words first..last (inclusive) as the customer wrote them, with up to four words on each side, one line."""
         low, high = max(0, first - 4), min(len(self.words) - 1, last + 4)
-        cut = self.text[self.starts[low] : self.ends[high]]
+        cut = self.text[self.places[low][0] : self.places[high][1]]
         return " ".join(cut.split())[:MAX_QUOTE]
 
 
@@ -97,34 +109,37 @@ def read(text: str) -> Text:
         text = text[:head] + "\n\n" + text[-(MAX_TEXT - head - 2) :]
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    folded = fold(text)
-    out = Text(text, [], [], [], [])
-    words, starts, ends = out.words, out.starts, out.ends
-    first, waiting = 0, ""
-    for match in _TOKEN.finditer(folded):
-        word = match["word"]
-        if word is None:
-            waiting += match["end"]
-            continue
-        if waiting:
-            ordinal = waiting == "." and words and words[-1].isdigit() and len(words[-1]) <= 2 and word in MONTH_WORDS
-            if not ordinal:
-                first = _close(out, first, "?" in waiting)
+    out = Text(text, fold(text))
+    words, first, waiting = out.words, 0, ""
+    for start, stop, end in _stretches(out.folded):
+        found = _WORD.findall(out.folded, start, stop)
+        if found:
+            ordinal = waiting == "." and words and words[-1].isdigit() and len(words[-1]) <= 2
+            if waiting and not (ordinal and found[0] in MONTH_WORDS):
+                first = _close(out, first, len(words), "?" in waiting)
             waiting = ""
-        elif len(words) - first >= MAX_WORDS:
-            first = _close(out, first, False)
-        words.append(word.replace("'", "") if "'" in word else word)
-        starts.append(match.start())
-        ends.append(match.end())
-    _close(out, first, "?" in waiting)
+            words += [word.replace("'", "") for word in found] if "'" in out.folded[start:stop] else found
+            while len(words) - first > MAX_WORDS:
+                first = _close(out, first, first + MAX_WORDS, False)
+        waiting += end
+    _close(out, first, len(words), "?" in waiting)
     return out
 
 
-def _close(out: Text, first: int, question: bool) -> int:
-    here = len(out.words)
-    if here > first:
-        out.sentences.append(Sentence(" ".join(out.words[first:here]) + " ", first, here - first, question))
-    return here
+def _stretches(folded: str) -> Iterator[tuple[int, int, str]]:
+    """(start, stop, the sign behind it) of each stretch of words; the last one has no sign."""
+    start = 0
+    for end in _END.finditer(folded):
+        yield start, end.start(), end[0]
+        start = end.end()
+    yield start, len(folded), ""
+
+
+def _close(out: Text, first: int, end: int, question: bool) -> int:
+    """A sentence of the words `first` to `end`; where the next one begins."""
+    if end > first:
+        out.sentences.append(Sentence(" ".join(out.words[first:end]) + " ", first, end - first, question))
+    return end
 
 
 def has_words(text: str) -> bool:

@@ -37,18 +37,21 @@ def named_staff(text: str, roster: Roster) -> frozenset[str]:
     beside a word such as "agent". The greeting ("Dear Anna,") does not count. Linear in the text.
     """
     words = [word.strip(".-") for word in _WORD.findall(_without_greeting(text[:_LONGEST_TEXT]).casefold())]
+    near = {key for word in roster.by_word.keys() & words for key in roster.by_word[word]}
+    if not near:
+        return frozenset()
     flat = f" {' '.join(words)} "
     titled = {second for first, second in pairwise(words) if first in _TITLES}
     cued = {second for first, second in pairwise(words) if first in _BEFORE}
     cued |= {first for first, second in pairwise(words) if second in _AFTER}
-    return frozenset(p.key for p in roster.people.values() if _is_named(p, flat, titled, cued))
+    return frozenset(roster.people[key].key for key in near if _is_named(roster.people[key], flat, titled, cued))
 
 
 def _is_named(person: Person, flat: str, titled: set[str], cued: set[str]) -> bool:
-    names = person.name.casefold().split()
-    phrases = (" ".join(names), person.email.casefold(), *(alias.casefold() for alias in person.known_as))
+    phrases = person.names()
     if any(f" {phrase} " in flat for phrase in phrases if phrase):
         return True
+    names = phrases[0].split()
     return len(names) > 1 and (names[-1] in titled or names[0] in cued)
 
 

@@ -54,11 +54,11 @@ ORIGINAL_LINE = re.compile(
     rf"[ \t]{{0,8}}[-_–—*=]{{2,60}}[ \t]{{0,8}}(?:{_ORIGINAL})[ \t]{{0,8}}[-_–—*=]{{2,60}}[ \t]{{0,8}}$", re.IGNORECASE
 )
 
-#: "On ... wrote:" ends in a colon and holds one of these
+#: "On ... wrote:" ends in a colon and holds one of these; for a text that `small` has made, as is `_NOTICE`: without
+#: IGNORECASE the search takes a quarter of the time (issue 8)
 WROTE = re.compile(
     r"\b(?:wrote|writes|schrieb|schreibt|a écrit|écrivait|escribió|escribi[oó]|ha scritto|scrisse|schreef|schreven|"
-    r"geschreven|escreveu|skrev|napisał|написал|пишет|yazdı)\b",
-    re.IGNORECASE,
+    r"geschreven|escreveu|skrev|napisał|написал|пишет|yazdi)\b"
 )
 WROTE_START = re.compile(
     r"(?:on|am|le|el|il|op|em|a|den|w dniu)\b|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|"
@@ -129,8 +129,7 @@ _NOTICE = re.compile(
     r"(?:dit (?:bericht|e-?mailbericht)|deze e-?mail) (?:is|en|kan|bevat)|uitsluitend bestemd|"
     r"niet de (?:geadresseerde|bedoelde ontvanger)|de afzender (?:te )?(?:informeren|waarschuwen)|"
     r"est[ae] (?:mensagem|e-?mail)(?: e| pode| contém| é|,)|informação confidencial|"
-    r"destinatário (?:indicado|pretendido)|informe o remetente",
-    re.IGNORECASE,
+    r"destinatário (?:indicado|pretendido)|informe o remetente"
 )
 _NOTICE_TITLE = re.compile(
     r"\W{0,8}(?:disclaimer|confidentiality (?:notice|statement)|legal notice|haftungsausschluss|"
@@ -166,14 +165,19 @@ def label(line: str) -> tuple[str, str] | None:
 def is_notice(paragraph: str) -> bool:
     """Legal small print: a title of its own, or two different set phrases."""
     text = " ".join(paragraph.replace("’", "'").split())
-    if _NOTICE_TITLE.match(text) and (_NOTICE.search(text) or len(text) < 40):
+    if _NOTICE_TITLE.match(text) and (len(text) < 40 or _NOTICE.search(small(text))):
         return True
-    return len({m[0].lower() for m in _NOTICE.finditer(text[:5000])}) >= 2
+    return len({m[0] for m in _NOTICE.finditer(small(text[:5000]))}) >= 2
 
 
 def begins_notice(line: str) -> bool:
     """A line of a legal notice that shows it to be one."""
-    return bool(_NOTICE_TITLE.match(line) or _NOTICE.search(line[:2000]))
+    return bool(_NOTICE_TITLE.match(line) or _NOTICE.search(small(line[:2000])))
+
+
+def small(text: str) -> str:
+    """Small letters, as IGNORECASE sees them: the Turkish i's and the long s among them."""
+    return text.replace("İ", "i").replace("ı", "i").replace("ſ", "s").lower()
 
 
 def is_mobile_line(line: str) -> bool:

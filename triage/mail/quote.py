@@ -81,17 +81,19 @@ def _marks(lines: list[str]) -> tuple[list[str], list[str]]:
     kinds: list[str] = []
     quotes = signatures = 0
     for line in lines:
-        inside = "q" if quotes else "s" if signatures else "o"
-        mark = line.strip() if line[:1] in _MAY_MARK else ""
-        if mark in _STEPS:
-            quotes = max(quotes + _STEPS[mark][0], 0)
-            signatures = max(signatures + _STEPS[mark][1], 0)
-            continue
-        kind = "h" if mark == HISTORY else inside
-        if mark[:1] == ">" and _PREFIX.match(line):
-            kind = "q"
-            if line.startswith(">From ") and kinds[-1:] != ["q"]:
-                line, kind = line[1:], inside  # QUIRK: mbox writers put ">" before "From " (RFC 4155)
+        kind = inside = "q" if quotes else "s" if signatures else "o"
+        if line[:1] in _MAY_MARK:
+            mark = line.strip()
+            if mark in _STEPS:
+                quotes = max(quotes + _STEPS[mark][0], 0)
+                signatures = max(signatures + _STEPS[mark][1], 0)
+                continue
+            if mark == HISTORY:
+                kind = "h"
+            elif _PREFIX.match(line):
+                kind = "q"
+                if line.startswith(">From ") and kinds[-1:] != ["q"]:
+                    line, kind = line[1:], inside  # QUIRK: mbox writers put ">" before "From " (RFC 4155)
         kept.append(line)
         kinds.append(kind)
     _reply_headers(kept, kinds)
@@ -123,11 +125,11 @@ def reply_header(lines: list[str], last: int) -> int | None:
         if not line or len(joined) > 600 or (start < last and line[-1] in ".!?"):
             return named
         joined = f"{line} {joined}".strip()
-        address = _ADDRESS.search(joined)
-        verb = phrases.WROTE.search(joined)
-        if phrases.WROTE_START.match(joined) and any(c.isdigit() for c in joined) and (verb or address):
+        verb = phrases.WROTE.search(phrases.small(joined))
+        dated = phrases.WROTE_START.match(joined) and any(map(str.isdigit, joined))
+        if dated and (verb or _ADDRESS.search(joined)):
             return start
-        if verb and address and named is None:
+        if verb and named is None and _ADDRESS.search(joined):
             named = start
     return named
 

@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from triage.mail.phrases import small
+
 _EMAIL = re.compile(r"[\w.+'%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \u00a0-]?[A-Z0-9]){11,30}", re.IGNORECASE)
 _CARD = re.compile(r"(?<![\d.,-])\d(?:[ \u00a0.-]?\d){11,18}(?!\d)")
@@ -40,6 +42,8 @@ _ID_WORDS = (
     r"reisepass\w{0,8}|pasaporte|passaporto|paspoort|passaporte|personalausweis\w{0,8}|driving licen[cs]e|"
     r"national insurance|codice fiscale|dni|nie"
 )
+#: for a text that `small` has made: a quick look whether the pattern below may find anything (issue 8)
+_ID_CUE = re.compile(_ID_WORDS)
 _CUED_ID = re.compile(
     rf"\b(?P<cue>{_ID_WORDS})\b(?P<gap>[^\w\n]{{0,4}}(?:(?:{_IS})\b[^\w\n]{{0,3}}){{0,3}})"
     r"(?P<value>[A-Z]{0,3}\d[A-Z0-9](?:[ .-]?[A-Z0-9]){3,14}\b)",
@@ -51,6 +55,7 @@ _SECRET_WORDS = (
     r"wachtwoord|pincode|senha|palavra-?passe|parola d['’]ordine|cvv2?|cvc2?|security code|prüfziffer|otp|tan|"
     r"one[- ]time (?:code|password)|verification code|bestätigungscode|login code"
 )
+_SECRET_CUE = re.compile(_SECRET_WORDS)
 _SECRET = re.compile(
     rf"\b(?P<cue>{_SECRET_WORDS})\b"
     r"(?P<gap>(?:[ \t]+(?!(?:is|ist|est|es|was|war|lautet)\b)[^\W\d_]{1,15}){0,3}?[ \t]{0,3}"
@@ -93,12 +98,13 @@ _POSTCODE = re.compile(
 def text(plain: str) -> str:
     """`plain` with every find replaced by its kind in brackets: [card], [iban], [email], [phone] ..."""
     out = _EMAIL.sub("[email]", plain) if "@" in plain else plain
-    out = _SECRET.sub(_secret, out)
+    out = _SECRET.sub(_secret, out) if _SECRET_CUE.search(small(out)) else out
     digits = len(_DIGIT.findall(out))
     if not digits:
         return out  # nothing below is found without a digit
     out = _IBAN.sub(_iban, out)
-    out = _CUED_ID.sub(lambda m: f"{m['cue']}{m['gap']}[id]", out)
+    if _ID_CUE.search(small(out)):
+        out = _CUED_ID.sub(lambda m: f"{m['cue']}{m['gap']}[id]", out)
     if digits >= _LEAST:
         for pattern, holds in _NATIONAL:
             out = _replaced(pattern, holds, "[id]", out)

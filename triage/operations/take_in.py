@@ -33,6 +33,7 @@ from triage.world.store.shares import Share
 log = logging.getLogger(__name__)
 
 BATCH = 100
+AHEAD = 16 << 20  # octets of raw mail that are read ahead, beside the batch in hand
 CROWD_TRIES = 3  # after so many batches that died, the batch is halved at every further death, down to the oldest mail
 PATIENCE = 60.0  # seconds that a judged batch waits for another run that has what came before it
 LAST_TRY = 12  # by then it died at least three times with nothing else in hand; a person sees it unread
@@ -101,6 +102,7 @@ def _settle_batch(desk: Desk, share: Share, waiting: Sequence[Waiting]) -> dict[
     with desk.database.read() as tx:
         raw = desk.raw.read(tx, [mail.sha256 for mail in waiting])
     readings = _read(desk, waiting, raw)
+    _read_ahead(desk, waiting)
     judged = _judge(desk, waiting, readings)
     desk.reached("9 judged")
     counts: dict[str, TakenIn] = {waiting[0].mailbox: TakenIn()}
@@ -143,6 +145,25 @@ def _read(desk: Desk, waiting: Sequence[Waiting], raw: Mapping[str, bytes]) -> d
     wanted = [(mail.id, raw[mail.sha256]) for mail in waiting if mail.id not in found]
     found.update(desk.reader.read(wanted))
     return found
+
+
+def _read_ahead(desk: Desk, waiting: Sequence[Waiting]) -> None:
+    """Have the reader begin with the mails that come next, while these are judged and settled.
+
+    It is a guess that nothing depends on: no share is taken and no attempt is counted before those mails are in hand,
+    and whoever they go to reads them anew if need be. Other runs at work have the machine busy as it is, and a batch
+    that has died before is left to itself. Trouble shows again when it is their turn.
+    """
+    with suppress(TriageError, OSError), desk.database.read() as tx:
+        if shares.living(tx, desk.identity, desk.now(), desk.is_dead):
+            return
+        following = mails.waiting(tx, BATCH, after=shares.place(waiting[-1]))
+        if any(mail.attempts for mail in following) or any(mail.attempts for mail in waiting):
+            return
+        wanted = desk.raw.first(tx, [mail.sha256 for mail in following], AHEAD)
+        if wanted:
+            raw = desk.raw.read(tx, wanted)
+            desk.reader.ahead([raw[sha] for sha in wanted])
 
 
 def _judge(

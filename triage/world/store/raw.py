@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,12 @@ class RawStore:
         if missing:
             raise InvariantBroken(f"{len(missing)} raw mails are named but not stored.", fix="Restore from a backup.")
         return found
+
+    def first(self, tx: Connection, shas: Sequence[str], octets: int) -> list[str]:
+        """As many of the first of these mails as have so many octets together; nothing of them is read."""
+        lengths = dict(tx.execute(select(blob.c.sha256, blob.c.length).where(blob.c.sha256.in_(shas))).tuples().all())
+        room = itertools.accumulate(lengths.get(sha, octets + 1) for sha in shas)
+        return [sha for sha, used in zip(shas, room, strict=True) if used <= octets]
 
     def blank(self, ranges: Iterable[tuple[str, int, int]]) -> None:
         """Overwrite (segment, offset, length) with zeros, durably. Other mails of the segment stay where they are.
