@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from tests.room import NOW, desk_in, furnish, letter
 from triage.desk import Desk
@@ -272,3 +272,121 @@ def test_of_several_open_cases_the_owner_is_that_of_the_last_in_the_queue(databa
                 cases.save(tx, one, 0, values)
                 told = cases.owner_of_customer(tx, "c@example.com")
                 assert told == tx.execute(cases._OWNER_OF, {"of": "c@example.com"}).scalar()
+
+
+# -- what is known stays true ----------------------------------------------------------------------------------------
+
+
+def test_what_is_written_to_one_case_happens_in_the_order_in_which_it_was_said(database: Database) -> None:
+    """Rows with the same columns go in one statement; the third save must not overtake the second."""
+    whole = {"owner": "ben", "status": "open", "opened_at": NOW}
+    with database.write() as tx, together(tx):
+        one = cases.create(tx, _number(1))
+        cases.save(tx, one, 0, {**whole, "version": 1})
+        cases.save(tx, one, 1, {"next_due_at": NOW})
+        cases.save(tx, one, 1, {**whole, "version": 2, "owner": "cy"})
+    with database.read() as tx:
+        row = cases.by_ids(tx, [one])[one]
+        assert (row["version"], row["owner"], row["next_due_at"]) == (2, "cy", NOW)
+
+
+def test_a_case_that_is_written_without_its_lock_is_read_as_it_was_written(database: Database) -> None:
+    """Nothing is known of it, and reading a case does not write what waits: its rows may not wait."""
+    told = {
+        "seq": 1, "kind": "noted", "at": NOW, "recorded_at": NOW, "actor": "desk", "mail_id": None, "data": {},
+        "config_version": "1", "key": None,
+    }  # fmt: skip
+    with database.write() as tx:
+        one = cases.create(tx, _number(1))
+    with database.write() as tx, together(tx):
+        cases.look_up(tx, ["c1@example.com"], {})
+        cases.append(tx, [{**told, "case_id": one}])
+        assert [row["kind"] for row in cases.events(tx, [one])[one]] == ["noted"]
+        assert cases.owner_of_customer(tx, "c1@example.com") == "ann"
+        cases.save(tx, one, 0, {"owner": "ben", "status": "open", "opened_at": NOW})
+        assert cases.by_ids(tx, [one])[one]["owner"] == "ben"
+        assert cases.owner_of_customer(tx, "c1@example.com") == "ben"
+
+
+def test_a_case_of_another_customer_now_is_no_more_one_of_the_first(database: Database) -> None:
+    with database.write() as tx:
+        one = cases.create(tx, _number(1))
+    with database.write() as tx, together(tx):
+        cases.look_up(tx, ["c1@example.com", "c2@example.com"], {})
+        cases.lock(tx, one)
+        for customer in ("c1@example.com", "c2@example.com"):
+            cases.save(tx, one, 0, {"customer": customer, "status": "open", "step": len(customer)})
+            assert cases.owner_of_customer(tx, customer) == "ann"
+        assert cases.owner_of_customer(tx, "c1@example.com") is None
+
+
+def test_keys_that_are_dropped_are_found_no_more(database: Database) -> None:
+    with database.write() as tx, together(tx):
+        one = cases.create(tx, _number(1))
+        cases.look_up(tx, [], {"order": ["A1", "A2"]})
+        cases.add_keys(tx, one, [("order", "A1"), ("order", "A2")])
+        assert cases.keys_of(tx, [one], "order") == {one: {"A1", "A2"}}
+        cases.drop_keys(tx, one, [("order", "A1")])
+        assert cases.with_key(tx, "order", ["A1", "A2"]) == {"A2": [one]}
+        assert cases.keys_of(tx, [one], "order") == {one: {"A2"}}
+
+
+@pytest.mark.parametrize("looked_up", [False, True])
+def test_a_key_is_stored_without_what_no_database_takes(database: Database, looked_up: bool) -> None:
+    """A NUL and a lone surrogate, as a mail may spell them in an address."""
+    given, stored = "A\ud8001\x00", "A?1"
+    with database.write() as tx, together(tx):
+        one = cases.create(tx, _number(1))
+        if looked_up:
+            cases.look_up(tx, [], {"order": [given]})
+        cases.add_keys(tx, one, [("order", given), ("order", "\x00")])
+        assert cases.with_key(tx, "order", [given]) == {stored: [one]}
+    with database.write() as tx:
+        assert cases.keys_of(tx, [one], "order") == {one: {stored}}
+        cases.drop_keys(tx, one, [("order", given)])
+        assert cases.with_key(tx, "order", [given]) == {}
+
+
+def _mail_rows(tx: Any, case_id: int, count: int) -> list[int]:
+    """So many mails on a case, <1@x> and on; their ids."""
+    common = {
+        "direction": "in", "mailbox": "box", "folder": "INBOX", "received_at": NOW, "stored_at": NOW, "state": "judged",
+        "attempts": 0, "message_id_reused": False, "case_id": case_id, "effective_at": NOW,
+    }  # fmt: skip
+    names = [str(number) for number in range(1, count + 1)]
+    tx.execute(insert(schema.blob), [{"sha256": one * 8, "length": 1} for one in names])
+    tx.execute(
+        insert(schema.mail),
+        [{**common, "sha256": one * 8, "logical_key": f"key {one}", "message_id": f"{one}@x"} for one in names],
+    )
+    return list(tx.execute(select(schema.mail.c.id).order_by(schema.mail.c.id)).scalars())
+
+
+def test_mails_that_went_to_another_case_are_found_there(database: Database) -> None:
+    with database.write() as tx, together(tx):
+        one, two, three = (cases.create(tx, _number(number)) for number in (1, 2, 3))
+        first, last = _mail_rows(tx, one, 2)
+        mails.look_up(tx, [], [], ["1@x", "2@x"])
+        mails.move_to_case(tx, one, two)
+        assert mails.case_of_message_ids(tx, ["1@x", "2@x"]) == {"1@x": [two], "2@x": [two]}
+        mails.look_up(tx, [], [], ["1@x", "2@x"])
+        mails.reassign(tx, [last], three)
+        assert mails.case_of_message_ids(tx, ["1@x", "2@x"]) == {"1@x": [two], "2@x": [three]}
+        assert mails.ids_by_message_id(tx, ["2@x", "1@x"]) == [first, last]
+
+
+def test_a_mail_that_turned_out_a_duplicate_stands_for_its_content_no_more(database: Database) -> None:
+    with database.write() as tx, together(tx):
+        first, last = _mail_rows(tx, cases.create(tx, _number(1)), 2)
+        mails.look_up(tx, [], ["key 1", "key 2"], ["1@x", "2@x"])
+        mails.duplicate(tx, last, first, NOW)
+        assert (mails.by_logical_key(tx, "key 1"), mails.by_logical_key(tx, "key 2")) == (first, None)
+
+
+def test_mails_are_named_in_the_order_of_their_ids_whether_looked_up_or_not(database: Database) -> None:
+    with database.write() as tx, together(tx):
+        ids = _mail_rows(tx, cases.create(tx, _number(1)), 3)
+        asked = ["3@x", "1@x", "2@x"]
+        assert mails.ids_by_message_id(tx, asked) == ids
+        mails.look_up(tx, [], [], asked)
+        assert mails.ids_by_message_id(tx, asked) == ids

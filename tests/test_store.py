@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
 from triage.errors import DiskFull, InvariantBroken, Permanent
 from triage.world import schema
-from triage.world.store import folders, lease, mails, outbox, register
+from triage.world.store import cases, folders, lease, mails, outbox, register
 from triage.world.store.database import HEAD, Database, migrate, schema_revision
 from triage.world.store.raw import RawStore
 
@@ -246,3 +246,16 @@ def test_what_a_mail_spells_out_as_an_escape_breaks_no_json() -> None:
             stored = column.process_bind_param({"text": written}, dialect)
             kept = written.replace("\x00", "").replace("\ud800", "?")
             assert column.process_result_value(stored, dialect) == {"text": kept}, written
+
+
+def test_no_statement_asks_for_more_than_both_databases_take(database: Database) -> None:
+    """65,535 values are the most that PostgreSQL takes, and a hundred mails may name any number of cases."""
+    sizes: list[int] = []
+    with database.write() as tx:
+        event.listen(tx, "before_cursor_execute", lambda *args: sizes.append(len(args[3])))
+        many = range(1_200)
+        assert cases.by_ids(tx, many) == {}
+        assert cases.by_numbers(tx, map(str, many)) == {}
+        assert cases.with_key(tx, "order", map(str, many)) == {}
+        assert set().union(*cases.keys_of(tx, many, "order").values(), *cases.events(tx, many).values()) == set()
+    assert len(sizes) == 5 * 3 and max(sizes) <= 501

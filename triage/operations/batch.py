@@ -71,6 +71,7 @@ class Batch:
         return cards.filled(self._desk, self._tx, case, found, place, self._history(case))
 
     def _history(self, case: Case) -> tuple[str, ...]:
+        """The lines about the customer; other cases of theirs that cannot be read are left out."""
         if "@" not in case.customer:
             return ()
         ids = self._of_customer.get(customers.key_of(case.customer), [])

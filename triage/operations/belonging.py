@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from triage.desk import Desk
+from triage.errors import TriageError
 from triage.mail import person, thread
 from triage.mail.screen import Kind
 from triage.mail.thread import CaseRef, Key, Threading
@@ -17,22 +19,36 @@ from triage.words import Status
 from triage.world.store import cases, mails, outbox
 from triage.world.store.mails import Waiting
 
+log = logging.getLogger(__name__)
+
 REOPEN_DAYS = 14
 _NAMES_A_MAIL = ("message_id", "reference")
-
 
 Keys = tuple[Key, ...]
 
 
 def look_up(desk: Desk, tx: Connection, batch: Sequence[tuple[Waiting, Judged]]) -> dict[int, Keys]:
-    """Ask the register once for a whole batch what each of its mails will be asked for. Mail id -> its keys, but for
-    those of a mail that finds a hole in the program: it is met again when the mail is settled, apart from the others.
+    """Ask the register once for a whole batch what each of its mails will be asked for. Mail id -> its keys.
+
+    Nothing is known, and each mail asks for itself, where some mail finds a hole in the program: it is met again when
+    that mail is settled, apart from the others.
     """
-    found: dict[int, Keys] = {}
+    try:
+        with desk.database.apart(tx):
+            return _look_up(desk, tx, batch)
+    except (TriageError, SQLAlchemyError):
+        raise  # the register, the disk, another writer: no mail's fault
+    except Exception as error:  # noqa: BLE001 - which mail it is shows when each is settled
+        log.error("looking up what a batch asks failed: %s; its mails ask one by one", type(error).__name__)
+        return {}
+
+
+def _look_up(desk: Desk, tx: Connection, batch: Sequence[tuple[Waiting, Judged]]) -> dict[int, Keys]:
     known = {mail.id: judged for mail, judged in batch}
-    for mail_id, judged in known.items():
-        with suppress(Exception):
-            found[mail_id] = thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
+    found = {
+        mail_id: thread.candidates(judged.message, judged.body, judged.screening, desk.ours)
+        for mail_id, judged in known.items()
+    }
     keys = [key for some in found.values() for key in some]
     named = [key.value for key in keys if key.kind in _NAMES_A_MAIL]
     senders = [judged.screening.customer.email for judged in known.values()]

@@ -22,13 +22,12 @@ from triage.casework.deadline import Deadline
 from triage.casework.escalate import StepDue
 from triage.casework.notice import Notice
 from triage.desk import Desk
-from triage.operations import cards, telling
+from triage.operations import cards, holes, telling
 from triage.operations.batch import Batch
 from triage.operations.casebook import outbox_state, put, replay
+from triage.operations.holes import Holes
 from triage.words import Urgency
 from triage.world.store import cases, outbox
-
-AT_ONCE = 500
 
 Line = tuple[Card, str]  # of a digest: the case and what about it
 
@@ -94,28 +93,31 @@ def line(desk: Desk, case: Case, mailbox: str, found: Sequence[Deadline]) -> Lin
 # -- after the sweep -------------------------------------------------------------------------------------------------
 
 
-def release(desk: Desk, lines: Mapping[int, Line]) -> int:
+def release(desk: Desk, lines: Mapping[int, Line], failed: Holes) -> int:
     """Let go of the escalations that wait for the end of a sweep; returns how many digests they became. `lines` are those
-    of the cases that this sweep looked at last; the others are read."""
+    of the cases that this sweep looked at last; the others are read. What waits about a case that cannot be read goes
+    out as it is, and the case is added to `failed`."""
     with desk.database.read() as tx:
         if not outbox.any_batched(tx):
             return 0
     with desk.database.write() as tx:
         waiting = outbox.batched(tx)
-        ids = [row["id"] for row in waiting]
         if len({row["case_id"] for row in waiting}) <= desk.config.notices.storm:
-            outbox.set_state(tx, ids, outbox_state(desk))
+            outbox.set_state(tx, [row["id"] for row in waiting], outbox_state(desk))
             return 0
-        outbox.set_state(tx, ids, "gathered")
-        return _storm(desk, tx, waiting, dict(lines))
+        known = {**lines, **_read_lines(desk, tx, {row["case_id"] for row in waiting} - lines.keys(), failed)}
+        outbox.set_state(tx, [row["id"] for row in waiting if row["case_id"] not in known], outbox_state(desk))
+        gathered = [row for row in waiting if row["case_id"] in known]
+        outbox.set_state(tx, [row["id"] for row in gathered], "gathered")
+        return _storm(desk, tx, gathered, known) if gathered else 0
 
 
-def _storm(desk: Desk, tx: Connection, waiting: Sequence[dict[str, Any]], lines: dict[int, Line]) -> int:
+def _storm(desk: Desk, tx: Connection, waiting: Sequence[dict[str, Any]], lines: Mapping[int, Line]) -> int:
     now = desk.now()
     by_address: dict[str, list[int]] = {}
     for row in waiting:
         by_address.setdefault(row["recipient"], []).append(row["case_id"])
-    count = _read_lines(desk, tx, {row["case_id"] for row in waiting}, lines, now)
+    count = len({row["case_id"] for row in waiting})
     day, part = now.astimezone(ZoneInfo(desk.zone)).date(), f"storm-{waiting[0]['id']}"
     for address, wanted in by_address.items():
         entries = sorted((lines[i] for i in dict.fromkeys(wanted)), key=telling.pressing)
@@ -133,14 +135,16 @@ def _storm(desk: Desk, tx: Connection, waiting: Sequence[dict[str, Any]], lines:
     return len(by_address)
 
 
-def _read_lines(desk: Desk, tx: Connection, wanted: set[int], lines: dict[int, Line], now: datetime) -> int:
-    """Add the lines that are not known: of cases that an earlier sweep left behind. Returns how many cases there are."""
-    unknown = sorted(wanted - lines.keys())
-    for start in range(0, len(unknown), AT_ONCE):
-        part = unknown[start : start + AT_ONCE]
+def _read_lines(desk: Desk, tx: Connection, wanted: set[int], failed: Holes) -> dict[int, Line]:
+    """The lines of cases that an earlier sweep left behind, but for those that cannot be read."""
+    found: dict[int, Line] = {}
+    ids, now = sorted(wanted), desk.now()
+    for start in range(0, len(ids), telling.CASES_READ_AT_ONCE):
+        part = ids[start : start + telling.CASES_READ_AT_ONCE]
         rows = cases.by_ids(tx, part)
         for case_id, events in cases.events(tx, part).items():
-            case = replay(events)
-            found = deadline.of(case, desk.config.policies, desk.config.calendars, now, history=True)
-            lines[case_id] = line(desk, case, rows[case_id]["mailbox"], found)
-    return len(wanted)
+            with holes.noted(case_id, "listed", failed):
+                case = replay(events)
+                due = deadline.of(case, desk.config.policies, desk.config.calendars, now, history=True)
+                found[case_id] = line(desk, case, rows[case_id]["mailbox"], due)
+    return found

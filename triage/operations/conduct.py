@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
@@ -14,12 +15,15 @@ from triage.desk import Desk
 from triage.insight import fairness, promises
 from triage.insight.fairness import Waited
 from triage.insight.promises import Rate
+from triage.operations import holes
 from triage.operations.casebook import calendar_of, replay
 from triage.words import Disposition, State, Status, Target
 from triage.world.store import cases as store
+from triage.world.store.database import Database
 
 _RECENT = timedelta(days=180)  # promises older than this say little about today
-_KEPT: dict[str, tuple[datetime, list[Rate]]] = {}  # database -> figures of the last hour: a card must not cost a scan
+#: figures of the last hour: a card must not cost a scan
+_KEPT: WeakKeyDictionary[Database, tuple[datetime, list[Rate]]] = WeakKeyDictionary()
 
 
 def figures(desk: Desk, cases: Sequence[Case], days: int) -> dict[str, Any]:
@@ -82,13 +86,17 @@ def markdown(told: Mapping[str, Any]) -> list[str]:
 
 
 def kept_rate(desk: Desk, tx: Connection, case: Case) -> str:
-    """One line for the owner of a new case: how promises of this type were kept. Figures may be an hour old."""
-    now, key = desk.now(), str(desk.settings.database_url)
-    known = _KEPT.get(key)
+    """One line for the owner of a new case: how promises of this type were kept. Figures may be an hour old, and leave
+    out a case that cannot be read: they must never cost an escalation."""
+    now = desk.now()
+    known = _KEPT.get(desk.database)
     if known is None or not timedelta(0) <= now - known[0] < timedelta(hours=1):
         ids = store.with_promises(tx, now - _RECENT)
         events = store.events(tx, ids)
-        known = (now, promises.rates(replay(events[one]) for one in ids if events[one]))
-        _KEPT.clear()
-        _KEPT[key] = known
+        readable: list[Case] = []
+        for one in ids:
+            with holes.noted(one, "read"):
+                readable.append(replay(events[one]))
+        known = (now, promises.rates(readable))
+        _KEPT[desk.database] = known
     return promises.sentence(known[1], case.complaint_type)

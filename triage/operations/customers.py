@@ -16,6 +16,7 @@ from triage.casework.customer import Customer
 from triage.desk import Desk
 from triage.errors import NotFound
 from triage.mail.body import Body
+from triage.operations import holes
 from triage.operations.casebook import Draft, replay
 from triage.words import Status, Urgency
 from triage.world.store import cases
@@ -28,8 +29,22 @@ def _cases_of(tx: Connection, address: str, without: int | None = None) -> tuple
     """The cases an address takes part in, but for the one `without`, and the contact wishes noted on all of them."""
     ids = [one for found in cases.with_key(tx, "address", [address.strip().lower()]).values() for one in found][-MOST:]
     events = cases.events(tx, ids)
-    wishes = [wish for one in ids for wish in _wishes(events[one])]
-    return [replay(events[one]) for one in ids if events[one] and one != without], wishes
+    return _readable(ids, events, lambda one: replay(events[one]), without)
+
+
+def _readable(
+    ids: Sequence[int], events: Mapping[int, Sequence[Mapping[str, Any]]], case: Callable[[int], Case], without: int | None
+) -> tuple[list[Case], list[str]]:  # fmt: skip
+    """The cases, but for the one `without`, and the wishes noted on all of them. One that cannot be read is left out: it
+    must not keep a mail of this customer, nor another case of theirs, from its way."""
+    found: list[Case] = []
+    wishes: list[str] = []
+    for one in ids:
+        with holes.noted(one, "read"):
+            wishes += _wishes(events[one])
+            if events[one] and one != without:
+                found.append(case(one))
+    return found, wishes
 
 
 def _wishes(events: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -103,5 +118,4 @@ def among(
     ids: Sequence[int], events: Mapping[int, Sequence[Mapping[str, Any]]], case: Callable[[int], Case], *, without: int
 ) -> Customer:  # fmt: skip
     """`of`, for a caller who has read the events of many customers' cases together; `ids` are those of one customer."""
-    wishes = [wish for one in ids for wish in _wishes(events[one])]
-    return customer.card([case(one) for one in ids if events[one] and one != without], wishes)
+    return customer.card(*_readable(ids, events, case, without))

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from triage.casework import escalate
 from triage.casework.case import Kind
 from triage.desk import Desk
-from triage.errors import NotAllowed, TriageError
-from triage.operations import climbing, standin, telling
+from triage.operations import climbing, holes, standin, telling
 from triage.operations.batch import Batch
 from triage.operations.casebook import Draft, calendar_of, told_from
 from triage.operations.climbing import Line
+from triage.operations.holes import Holes
 from triage.operations.round import alarm
 from triage.words import Urgency
 from triage.world.store import cases
 
-log = logging.getLogger(__name__)
-
-AT_ONCE = 200
+CASES_A_TRANSACTION = 200
 LOOKS = 3  # one step may bring another due at once: a case is looked at again, but never for ever
-MOST_LINES = 10_000  # of the storm's digest that are kept at hand; what goes beyond is read again
+LINES_KEPT = 10_000  # of the storm's digest, in memory; what goes beyond is read again
 
 
 @dataclass(slots=True)
 class Swept:
     """What was done."""
 
-    cases: int = 0
+    cases: int = 0  # that were looked at, those of `failed` that were due among them
     escalations: int = 0
     reminders: int = 0
     breaches: int = 0
@@ -42,7 +38,7 @@ class Swept:
     handed_to_deputy: int = 0
     close_offers: int = 0
     digests: int = 0
-    failed: int = 0  # cases that found a hole in the program: the operators are told
+    failed: int = 0  # cases that found a hole in the program, here or in a digest: the operators are told
 
     def add(self, other: Swept) -> None:
         """Count another one in."""
@@ -59,45 +55,31 @@ def sweep(desk: Desk) -> Swept:
     now = desk.now()
     looks: Counter[int] = Counter()
     lines: dict[int, Line] = {}
-    failed: dict[int, str] = {}
+    failed: Holes = {}
     while True:
         with desk.database.write() as tx:
             settled = sum(1 for count in looks.values() if count >= LOOKS)
-            found = cases.due(tx, now, AT_ONCE + settled + len(failed))
+            found = cases.due(tx, now, CASES_A_TRANSACTION + settled + len(failed))
             wanted = [case_id for case_id in found if looks[case_id] < LOOKS and case_id not in failed]
             batch = Batch(desk, tx, wanted, now)
             for case_id in wanted:
                 lines.pop(case_id, None)
-                hole = _safely(desk, batch, case_id, now, done, lines)
-                if hole:
-                    failed[case_id] = hole
+                with holes.noted(case_id, "swept", failed):
+                    _one(desk, batch, case_id, now, done, lines)
             batch.write()
         desk.reached("sweep committed")
         looks.update(wanted)
         if not wanted:
             break
-    done.cases, done.failed = len(looks), len(failed)
-    if failed:
-        _cry(desk, failed, now)
-    done.digests = climbing.release(desk, lines) + telling.daily(desk)
+    done.cases = len(looks)
+    _cry(desk, failed, now)  # at once: whatever becomes of the digests
+    unlisted: Holes = {}
+    done.digests = climbing.release(desk, lines, unlisted) + telling.daily(desk, unlisted)
+    if unlisted.keys() - failed.keys():
+        _cry(desk, {**unlisted, **failed}, now)
+    done.failed = len(unlisted.keys() | failed.keys())
     desk.reached("sweep told")
     return done
-
-
-def _safely(desk: Desk, batch: Batch, case_id: int, now: datetime, done: Swept, lines: dict[int, Line]) -> str:
-    """Take the steps of one case; what kept it from that, or "": a hole in the program costs the other cases nothing."""
-    try:
-        _one(desk, batch, case_id, now, done, lines)
-    except (TriageError, SQLAlchemyError) as error:
-        if not isinstance(error, NotAllowed):
-            raise  # the register, the disk, another writer: not the case's fault
-        hole: Exception = error
-    except Exception as error:  # noqa: BLE001 - nothing of the case was written; the others go on
-        hole = error
-    else:
-        return ""
-    log.error("case %s cannot be swept: %s", case_id, type(hole).__name__)
-    return type(hole).__name__
 
 
 def _one(desk: Desk, batch: Batch, case_id: int, now: datetime, done: Swept, lines: dict[int, Line]) -> None:
@@ -121,9 +103,10 @@ def _one(desk: Desk, batch: Batch, case_id: int, now: datetime, done: Swept, lin
         counts.close_offers += 1
     told = climbing.notices(desk, batch, draft.case, steps, draft.deadlines, now)
     letters = [(notice, told_at, waits) for notice, waits in told]
-    if counts.escalations and len(lines) < MOST_LINES:
-        lines[case_id] = climbing.line(desk, draft.case, batch.mailbox(draft.case), draft.deadlines)
-    batch.keep(draft, letters)  # last: of a case in which something breaks nothing is written
+    line = climbing.line(desk, draft.case, batch.mailbox(draft.case), draft.deadlines) if counts.escalations else None
+    batch.keep(draft, letters)  # last of what can break: of a case that does nothing is written
+    if line is not None and len(lines) < LINES_KEPT:
+        lines[case_id] = line
     done.add(counts)
 
 
@@ -141,12 +124,15 @@ def _broken_promises(draft: Draft, now: datetime, done: Swept) -> None:
         done.promises_broken += 1
 
 
-def _cry(desk: Desk, failed: dict[int, str], now: datetime) -> None:
-    """Tell the operators, once a day, of cases whose clocks stand."""
+def _cry(desk: Desk, failed: Holes, now: datetime) -> None:
+    """Tell the operators of cases whose clocks stand: once a day, and again on the day when it is not the same cases."""
+    if not failed:
+        return
     day = now.astimezone(ZoneInfo(desk.zone)).date()
     todo = ["triage case NUMBER     shows one", "please report it: the log has what went wrong"]
     with desk.database.write() as tx:
         numbers = {case_id: row["number"] for case_id, row in cases.by_ids(tx, failed).items()}
-        details = [f"{numbers[case_id]}: {hole}" for case_id, hole in sorted(failed.items())]
+        details = [f"{numbers.get(case_id, f'case {case_id}')}: {hole}" for case_id, hole in sorted(failed.items())]
         what = "The program cannot take the steps of some cases; nobody is reminded of them."
-        alarm(desk, tx, f"sweep:{day}:{min(failed)}", what, details, todo)
+        which = hashlib.sha256(" ".join(map(str, sorted(failed))).encode()).hexdigest()[:16]
+        alarm(desk, tx, f"sweep:{day}:{which}", what, details, todo)

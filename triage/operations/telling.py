@@ -13,13 +13,14 @@ from triage.casework.card import Card
 from triage.casework.case import Case
 from triage.desk import Desk
 from triage.judge.roster import LEAD, OWNER
-from triage.operations import cards, sampling
+from triage.operations import cards, holes, sampling
 from triage.operations.casebook import put, replay, told_from
+from triage.operations.holes import Holes
 from triage.words import State, Urgency
 from triage.world.store import cases, learning, register
 
 DIGEST = "digest"  # the kind of run that a daily digest is noted as
-AT_ONCE = 500
+CASES_READ_AT_ONCE = 500  # the events of many more would fill the memory
 
 Sections = list[tuple[str, list[tuple[Card, str]]]]
 
@@ -69,8 +70,11 @@ def pressing(entry: tuple[Card, str]) -> tuple[int, str]:
     return (-entry[0].urgency, entry[0].number)
 
 
-def daily(desk: Desk) -> int:
-    """Once a business day: to each person the cases that are overdue or fall due soon. Returns how many were told."""
+def daily(desk: Desk, failed: Holes) -> int:
+    """Once a business day: to each person the cases that are overdue or fall due soon. Returns how many were told.
+
+    A case that cannot be read is on nobody's page: it is added to `failed`, of which the operators hear.
+    """
     now = desk.now()
     last, following = digest_times(desk, now)
     with desk.database.read() as tx:
@@ -78,7 +82,7 @@ def daily(desk: Desk) -> int:
         if before is not None and before >= last:
             return 0
         # the first digest of a desk is about what was there at its moment: going live floods nobody
-        pages = _pages(desk, tx, now, following, known_by=last if before is None else now)
+        pages = _pages(desk, tx, now, following, failed, known_by=last if before is None else now)
         said = _learnt(desk, tx, pages, now)
     with desk.database.write() as tx:
         before = register.last_start(tx, DIGEST)
@@ -95,12 +99,15 @@ def daily(desk: Desk) -> int:
     return len(pages)
 
 
-def _pages(desk: Desk, tx: Connection, now: datetime, following: datetime, *, known_by: datetime) -> dict[str, _Page]:
+def _pages(
+    desk: Desk, tx: Connection, now: datetime, following: datetime, failed: Holes, *, known_by: datetime
+) -> dict[str, _Page]:
     pages: dict[str, _Page] = {}
     rows = {row["id"]: row for row in cases.rows(tx, everything=False) if row["opened_at"] <= known_by}
-    for start in range(0, len(rows), AT_ONCE):
-        for case_id, events in cases.events(tx, list(rows)[start : start + AT_ONCE]).items():
-            _list(desk, replay(events), rows[case_id]["mailbox"], pages, now, following)
+    for start in range(0, len(rows), CASES_READ_AT_ONCE):
+        for case_id, events in cases.events(tx, list(rows)[start : start + CASES_READ_AT_ONCE]).items():
+            with holes.noted(case_id, "listed", failed):
+                _list(desk, replay(events), rows[case_id]["mailbox"], pages, now, following)
     return pages
 
 

@@ -56,6 +56,11 @@ _KEYS_OF = select(case_key.c.case_id, case_key.c.value).where(
 _ADD_KEYS = text("INSERT INTO case_key (case_id, kind, value) VALUES (:case_id, :kind, :value) ON CONFLICT DO NOTHING")
 
 
+def _keys(values: Iterable[str]) -> list[str]:
+    """The values as they are stored, each once; `_ADD_KEYS` is bare text, and no column type cleans what it is given."""
+    return list(dict.fromkeys(stored for value in values if (stored := clean(value)[:320])))
+
+
 def is_new(tx: Connection, case_id: int | None) -> bool:
     """Was the case opened by the batch that this transaction settles?"""
     known = gathering.known(tx, Known)
@@ -73,9 +78,9 @@ def look_up(tx: Connection, customers: Iterable[str], keys: Mapping[str, Iterabl
         for row in tx.execute(_OPEN_OF, {"of": some}):
             known.customers[row.customer][row.id] = dict(row._mapping)
     for kind, values in keys.items():
-        wanted = [value[:320] for value in values if value]
+        wanted = _keys(values)
         known.keys |= {(kind, value): [] for value in wanted}
-        for some in gathering.stretches(dict.fromkeys(wanted)):
+        for some in gathering.stretches(wanted):
             for row in tx.execute(_WITH_KEY, {"of": kind, "wanted": some}):
                 known.keys[kind, row.value].append(row.case_id)
 
@@ -98,7 +103,8 @@ def save(
 
 
 def append(tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add events. Raises CaseMoved where a sequence number or a natural key is taken; the transaction is lost then."""
+    """Add events. Where a sequence number or a natural key is taken the transaction is lost: CaseMoved where the rows
+    are written at once; of a batch, whose rows wait, WriteCollided at its end (`Database.write`). Both are Temporary."""
     if not rows:
         return
     try:
@@ -115,8 +121,8 @@ def events(tx: Connection, case_ids: Iterable[int]) -> dict[int, list[dict[str, 
     known = gathering.known(tx, Known)
     held = known.events if known is not None else {}
     wanted = [case_id for case_id in found if case_id not in held]
-    for start in range(0, len(wanted), 500):
-        for row in tx.execute(_EVENTS, {"ids": wanted[start : start + 500]}):
+    for some in gathering.stretches(wanted):
+        for row in tx.execute(_EVENTS, {"ids": some}):
             found[row.case_id].append(dict(row._mapping))
     if known is not None:
         known.events |= {case_id: found[case_id] for case_id in wanted if case_id in known.rows}
@@ -172,8 +178,8 @@ def by_ids(tx: Connection, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     wanted = sorted(set(ids))
     found = {case_id: dict(held[case_id]) for case_id in wanted if case_id in held}
     if len(found) < len(wanted):
-        unknown = [case_id for case_id in wanted if case_id not in found]
-        found |= {row.id: dict(row._mapping) for row in tx.execute(_ROWS, {"ids": unknown})}
+        for some in gathering.stretches(case_id for case_id in wanted if case_id not in found):
+            found |= {row.id: dict(row._mapping) for row in tx.execute(_ROWS, {"ids": some})}
     return found
 
 
@@ -185,12 +191,11 @@ def urgencies_since(tx: Connection, since: datetime) -> list[tuple[datetime, str
 
 def by_numbers(tx: Connection, numbers: Iterable[str]) -> dict[str, int]:
     """Case number -> id."""
-    wanted = sorted(set(numbers))
-    if not wanted:
-        return {}
-    return {
-        row.number: row.id for row in tx.execute(select(cases.c.id, cases.c.number).where(cases.c.number.in_(wanted)))
-    }
+    found: dict[str, int] = {}
+    for some in gathering.stretches(sorted(set(numbers))):
+        query = select(cases.c.id, cases.c.number).where(cases.c.number.in_(some))
+        found |= {row.number: row.id for row in tx.execute(query)}
+    return found
 
 
 def due(tx: Connection, now: datetime, limit: int) -> list[int]:
@@ -250,8 +255,8 @@ def add_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> N
 
 def drop_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> None:
     """Forget these (kind, value) pairs: they belong to mails that are on the case no more."""
-    for kind, value in sorted(set(keys)):
-        mine = (case_key.c.case_id == case_id) & (case_key.c.kind == kind) & (case_key.c.value == value[:320])
+    for kind, value in sorted({(kind, value) for kind, given in keys for value in _keys([given])}):
+        mine = (case_key.c.case_id == case_id) & (case_key.c.kind == kind) & (case_key.c.value == value)
         tx.execute(delete(case_key).where(mine))
     if known := gathering.known(tx, Known):
         known.keys.clear()
@@ -259,8 +264,8 @@ def drop_keys(tx: Connection, case_id: int, keys: Iterable[tuple[str, str]]) -> 
 
 
 def with_key(tx: Connection, kind: str, values: Iterable[str], *, open_only: bool = False) -> dict[str, list[int]]:
-    """Value -> the cases that carry it."""
-    wanted = [value[:320] for value in values if value]
+    """Value, as it is stored -> the cases that carry it."""
+    wanted = _keys(values)
     if not wanted:
         return {}
     known = gathering.known(tx, Known)
@@ -272,8 +277,9 @@ def with_key(tx: Connection, kind: str, values: Iterable[str], *, open_only: boo
         left = {value: [i for i in ids if open_ is None or i in open_] for value, ids in held.items()}
         return {value: ids for value, ids in left.items() if ids}
     found: dict[str, list[int]] = {}
-    for row in tx.execute(_OPEN_WITH_KEY if open_only else _WITH_KEY, {"of": kind, "wanted": wanted}):
-        found.setdefault(row.value, []).append(row.case_id)
+    for some in gathering.stretches(wanted):
+        for row in tx.execute(_OPEN_WITH_KEY if open_only else _WITH_KEY, {"of": kind, "wanted": some}):
+            found.setdefault(row.value, []).append(row.case_id)
     if known is not None and not open_only:
         known.keys |= {(kind, value): list(found.get(value, ())) for value in wanted}
     return found
@@ -285,8 +291,9 @@ def keys_of(tx: Connection, case_ids: Iterable[int], kind: str) -> dict[int, set
     held = known.of_cases if known is not None else {}
     found: dict[int, set[str]] = {case_id: set(held.get((case_id, kind), ())) for case_id in case_ids}
     wanted = [case_id for case_id in found if (case_id, kind) not in held]
-    for row in tx.execute(_KEYS_OF, {"of": kind, "ids": wanted}) if wanted else ():
-        found[row.case_id].add(row.value)
+    for some in gathering.stretches(wanted):
+        for row in tx.execute(_KEYS_OF, {"of": kind, "ids": some}):
+            found[row.case_id].add(row.value)
     if known is not None:
         known.of_cases |= {(case_id, kind): set(found[case_id]) for case_id in wanted}
     return found
@@ -353,7 +360,7 @@ def save_all(tx: Connection, changed: Sequence[tuple[int, int, Mapping[str, Any]
         loads.changed(tx, was, values)
         says_so = known is not None and known.saved(case_id, seen, values, _moved)
         rows += [] if says_so else [{**values, "row": case_id, "seen": seen}]
-    gathering.write(tx, _SAVE, rows, unless_all=_moved)
+    gathering.write(tx, _SAVE, rows, unless_all=_moved, name="row")
     if known is not None and not known.rows.keys() >= {row["row"] for row in rows}:
         gathering.write_now(tx)
 
@@ -364,7 +371,7 @@ def _moved() -> CaseMoved:
 
 def add_keys_all(tx: Connection, keys: Iterable[tuple[int, str, str]]) -> None:
     """`add_keys` for many cases, (case id, kind, value) each."""
-    wanted = sorted({(case_id, kind, value[:320]) for case_id, kind, value in keys if value})
+    wanted = sorted({(case_id, kind, value) for case_id, kind, given in keys for value in _keys([given])})
     rows = [{"case_id": case_id, "kind": kind, "value": value} for case_id, kind, value in wanted]
     gathering.write(tx, _ADD_KEYS, rows)
     if known := gathering.known(tx, Known):

@@ -42,6 +42,8 @@ class Known:
             raise moved()
         if row.items() >= values.items():
             return True
+        if values.get("customer", row["customer"]) != row["customer"]:
+            self.customers.pop(row["customer"], None)  # whoever had it is looked up anew
         row.update(values)
         if row["customer"] in self.customers:
             self.customers[row["customer"]][case_id] = row

@@ -130,13 +130,18 @@ class _Known:
     of_cases: dict[int, list[_Place]] = field(default_factory=dict)  # case -> mails that the batch put on it
 
     def named(self, ids: Iterable[str]) -> list[_Named] | None:
-        """The mails with these Message-IDs; None where one of them was not looked up."""
+        """The mails with these Message-IDs, the oldest first; None where one of them was not looked up."""
         found: list[_Named] = []
         for one in dict.fromkeys(map(clean, ids)):
             if one not in self.by_message_id:
                 return None
             found += self.by_message_id[one]
-        return found
+        return sorted(found)
+
+    def moved(self) -> None:
+        """Mails went to other cases: where they are is looked up anew."""
+        self.by_message_id.clear()
+        self.of_cases.clear()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -207,11 +212,13 @@ def duplicate(tx: Connection, mail_id: int, of: int, now: datetime) -> None:
         )
     )
     tx.execute(update(delivery).where(delivery.c.mail_id == mail_id).values(mail_id=of))
+    if (known := gathering.known(tx, _Known)) is not None:  # it stands for its content no more
+        known.by_key = {key: found for key, found in known.by_key.items() if found != mail_id}
 
 
 def judged(tx: Connection, mail_id: int, values: Mapping[str, Any]) -> None:
     """Write what became of the mail; `values` are columns of the mail table."""
-    gathering.write(tx, _JUDGED, [{**values, "row": mail_id}])
+    gathering.write(tx, _JUDGED, [{**values, "row": mail_id}], name="row")
     known = gathering.known(tx, _Known)
     if known is None:
         return
@@ -283,11 +290,15 @@ def first_of_case(tx: Connection, case_id: int) -> tuple[str, str, str] | None:
 def move_to_case(tx: Connection, old: int, new: int) -> None:
     """All mails of one case now belong to another."""
     tx.execute(update(mail).where(mail.c.case_id == old).values(case_id=new))
+    if (known := gathering.known(tx, _Known)) is not None:
+        known.moved()
 
 
 def reassign(tx: Connection, ids: Sequence[int], case_id: int) -> None:
     """These mails now belong to that case."""
     tx.execute(update(mail).where(mail.c.id.in_(ids)).values(case_id=case_id))
+    if (known := gathering.known(tx, _Known)) is not None:
+        known.moved()
 
 
 def message_ids_of_cases(tx: Connection) -> dict[int, list[str]]:

@@ -187,12 +187,12 @@ def last_to(tx: Connection, kind: str, recipient: str) -> dict[str, Any] | None:
 
 
 def put_all(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """`put` for many messages, in two statements; of two with one key the first counts."""
+    """`put` for many messages, 500 keys looked up a statement and all written in one; of two with one key the first
+    counts. For a sweep: a batch of mails would not know of them, and uses `put`."""
     wanted = {row["key"]: row for row in reversed(rows)}
-    keys = list(wanted)
     known: set[str] = set()
-    for start in range(0, len(keys), 500):
-        query = select(outbox.c.key).where(outbox.c.key.in_(keys[start : start + 500]))
+    for some in gathering.stretches(wanted):
+        query = select(outbox.c.key).where(outbox.c.key.in_(some))
         known.update(tx.execute(query).scalars())
     fresh = [{"attempts": 0, **row} for row in rows if wanted[row["key"]] is row and row["key"] not in known]
     if fresh:
