@@ -81,7 +81,7 @@ def escalation(*, into: str, password: str, days: float = 4.0) -> dict[str, Any]
     found = settings.load(Path(into) / "config", Path(into) / "data", {"TRIAGE_SECRET": "s" * 40})
     with open_desk(found, now=lambda: NOW + timedelta(days=days)) as desk:
         begun = time.process_time()
-        telling.daily(desk)
+        telling.daily(desk, {})
         digest = time.process_time() - begun
         begun = time.process_time()
         swept = sweep(desk)
