@@ -106,7 +106,7 @@ def test_a_wording_that_the_model_knows_for_a_look_alike_raises_nothing_and_is_t
     assert "legal_threat" in {flag.name for flag in of(text, prediction(flags={"legal_threat": 0.4})).flags}
     v = of(text, prediction(flags={"legal_threat": 0.04}), thresholds=CAREFUL)
     assert (v.flags, v.urgency, v.review) == ((), Urgency.NORMAL, False)
-    assert "taken for a look-alike" in v.reasons[-1].why and "solicitor" in v.reasons[-1].evidence[0].lower()
+    assert v.reasons[-1].source == "look-alike" and "solicitor" in v.reasons[-1].evidence[0].lower()
 
 
 def test_a_danger_that_is_taken_for_a_look_alike_is_looked_at_all_the_same() -> None:

@@ -22,7 +22,8 @@ URGENT_DAYS = 3
 DUTIES = frozenset({"legal", "regulator", "chargeback"})
 _MAX_DAYS = 30
 
-Source = Literal["model", "flag", "history", "date", "rule", "person"]
+#: "look-alike": a wording that was left out, and so sets no level
+Source = Literal["model", "flag", "history", "date", "rule", "person", "look-alike"]
 
 
 class WorkingDays(Protocol):

@@ -170,7 +170,7 @@ def _other(mail: Mail, kind: Disposition, reason: str) -> Verdict:
 
 
 def _denied(flag: Flag) -> Reason:
-    return Reason("model", Urgency.LOW, f"a wording of {flag.name}, taken for a look-alike", flag.evidence)
+    return Reason("look-alike", Urgency.LOW, f"a wording of {flag.name}, taken for a look-alike", flag.evidence)
 
 
 def _verdict(mail: Mail, kind: Disposition, reason: str, decided: Decided | None) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from email.utils import parseaddr
 from pathlib import Path
@@ -147,7 +147,7 @@ def _verdict_text(verdict: dict[str, Any]) -> str:
     lines = [
         f"  judged {verdict['complaint_type'] or verdict['disposition']}, {verdict['urgency'] or 'no urgency'} ({sure})"
     ]
-    lines += [f"  {r['urgency']} by {r['source']}: {r['why']}{_quoted(r['evidence'])}" for r in verdict["reasons"]]
+    lines += [f"  {_setter(r)}: {r['why']}{_quoted(r['evidence'])}" for r in verdict["reasons"]]
     lines += [f"  flag {f['name']}{_quoted(f['evidence'])}" for f in verdict["flags"]]
     lines += [f'  date {d["at"]} ({d["kind"]}): "{d["evidence"]}"' for d in verdict["customer_dates"]]
     lines += [f"  not sure: {reason}" for reason in verdict["review_reasons"]]
@@ -155,6 +155,10 @@ def _verdict_text(verdict: dict[str, Any]) -> str:
     if verdict["terms"]:
         lines.append("  words that spoke for it: " + ", ".join(term for term, _ in verdict["terms"]))
     return "\n".join(lines)
+
+
+def _setter(reason: Mapping[str, Any]) -> str:
+    return "left out" if reason["source"] == "look-alike" else f"{reason['urgency']} by {reason['source']}"
 
 
 def _quoted(evidence: Sequence[str]) -> str:
