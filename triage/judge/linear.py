@@ -2,11 +2,8 @@
 train.
 
 The heads: is it a complaint; if not, what else; if so, which type; how urgent, as three ordered questions (above low?
-above
-normal? above urgent?); and one question a flag. Each head's margins are calibrated: one temperature for the choices,
-Platt's
-two numbers for the questions (quality.md of the project's docs says why). Where a mail's signs are known, the second
-stage
+above normal? above urgent?); and one question a flag. Each head's margins are calibrated: one temperature for the choices,
+Platt's two numbers for the questions (docs/quality.md says why). Where a mail's signs are known, the second stage
 (`triage.judge.weigh`) weighs what the heads say together with them.
 """
 

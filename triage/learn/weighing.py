@@ -101,8 +101,7 @@ def boosted(table: NDArray[np.float32], yes: NDArray[np.bool_], seed: int) -> Gr
 
 
 def packed(fitted: GradientBoostingClassifier) -> Forest:
-    """The same trees as arrays: predicting then needs numpy only, and one pass answers for all trees (a tenth of a
-    millisecond a mail instead of a call a tree)."""
+    """The same trees as arrays: predicting then needs numpy only, and one pass over a batch answers for all trees."""
     trees = [one.tree_ for one in fitted.estimators_[:, 0]]
     size = max(tree.node_count for tree in trees)
     shape = (len(trees), size)

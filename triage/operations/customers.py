@@ -27,7 +27,7 @@ MOST = 40  # cases of one customer that a card looks at, the newest
 
 def _cases_of(tx: Connection, address: str, without: int | None = None) -> tuple[list[Case], list[str]]:
     """The cases an address takes part in, but for the one `without`, and the contact wishes noted on all of them."""
-    ids = [one for found in cases.with_key(tx, "address", [address.strip().lower()]).values() for one in found][-MOST:]
+    ids = [one for found in cases.with_key(tx, "address", [key_of(address)]).values() for one in found][-MOST:]
     events = cases.events(tx, ids)
     return _readable(ids, events, lambda one: replay(events[one]), without)
 
