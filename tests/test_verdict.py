@@ -110,10 +110,16 @@ def test_a_wording_that_the_model_knows_for_a_look_alike_raises_nothing_and_is_t
 
 
 def test_a_danger_that_is_taken_for_a_look_alike_is_looked_at_all_the_same() -> None:
-    text = "The kettle gave my son an electric shock."
-    v = of(text, prediction(flags={"safety_injury": 0.04}), thresholds=CAREFUL)
+    text = "There is a transaction on my card that I did not make."
+    assert "fraud" in {flag.name for flag in of(text).flags}
+    v = of(text, prediction(flags={"fraud": 0.04}), thresholds=CAREFUL)
     assert v.urgency is Urgency.NORMAL
     assert v.review_reasons == ("a wording of a danger, taken for a look-alike: look",)
+
+
+def test_an_injury_is_never_taken_for_a_look_alike() -> None:
+    v = of("The kettle gave my son an electric shock.", prediction(flags={"safety_injury": 0.01}), thresholds=CAREFUL)
+    assert v.urgency is Urgency.CRITICAL and "safety_injury" in {flag.name for flag in v.flags}
 
 
 DUTIES = [

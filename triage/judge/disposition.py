@@ -152,8 +152,8 @@ def all_flags(
     return tuple(found.values())
 
 
-#: wordings that are never taken for anything else: despair, and what sets a duty with a date
-_ALWAYS_MEANT = DUTY_FLAGS | {"self_harm"}
+#: wordings that are never taken for anything else: danger to life, and what sets a duty with a date
+_ALWAYS_MEANT = DUTY_FLAGS | {"self_harm", "safety_injury"}
 
 
 def look_alikes(
